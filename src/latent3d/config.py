@@ -1,0 +1,232 @@
+"""What is run: the models behind config.yaml. Unknown keys and impossible values are refused in plain sentences.
+
+The Snakefile and the command line both read configuration through `parse_configuration`; the JSON schema of
+`Configuration` is the workflow's schema. Importing this module never imports torch.
+"""
+
+import difflib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from latent3d.errors import UserError
+
+Geometry = Literal["raw", "mmff"]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dataset(_Strict):
+    """One dataset; a subset is a dataset of its own, so that small and full runs never share a path."""
+
+    source: Literal["mini", "qm9", "file"] = Field(description="mini (embedded), qm9, or file (your own)")
+    file: str | None = Field(None, description="molecule file of source: file (Parquet, SDF or multi-XYZ)")
+    split: Literal["column"] | tuple[float, float, float] = Field(
+        "column", description="`column` of the file, or the shares of train, valid and test, drawn with seed 0"
+    )
+    train_size: PositiveInt | None = Field(None, description="keep this many training molecules (seeded draw)")
+    test_size: PositiveInt | None = Field(None, description="keep this many validation and test molecules")
+    preset: str = Field("default", description="which preset of every system's defaults.yaml is used")
+    rows: list[str] | None = Field(None, description="rows of this dataset's tables; all rows if absent")
+    train_seeds: list[int] | None = None
+    sample_seeds: list[int] | None = None
+    sample_count: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _file_belongs_to_source_file(self) -> "Dataset":
+        if (self.source == "file") != (self.file is not None):
+            raise ValueError("`file` must be given for source: file, and only there")
+        if isinstance(self.split, tuple) and (abs(sum(self.split) - 1) > 1e-6 or min(self.split) < 0):
+            raise ValueError("the shares in `split` must be positive and sum to 1")
+        return self
+
+
+class Row(_Strict):
+    """One line of the tables: a system, or a named variant of one."""
+
+    base: str = Field(description="name of the folder under systems/")
+    overrides: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="hyper-parameters that differ from the defaults: {stage: {name: value}}"
+    )
+    samples_of: str | None = Field(None, description="row whose samples this row starts from (control rows)")
+    geometries: list[Geometry] = Field(["raw", "mmff"], description="raw, and after MMFF94 (at most 200 iterations)")
+
+
+class Configuration(_Strict):
+    """The whole of config.yaml."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    train_seeds: list[int] = Field([0], min_length=1)
+    sample_seeds: list[int] = Field([0, 1, 2], min_length=1)
+    sample_count: PositiveInt = 10000
+    all: list[str] = Field(description="datasets whose tables and figures `all` makes")
+    datasets: dict[str, Dataset]
+    rows: dict[str, Row]
+
+
+class SystemDefaults(_Strict):
+    """A system's defaults.yaml: the only thing the DAG knows about it.
+
+    `stages` maps each trained stage, in order, to the stages it needs. `hyperparameters` maps stage names (and
+    `sampling`) to their defaults; a preset overrides some of them for one kind of dataset. `autoencoder` says
+    whether the system can reconstruct molecules (`latent3d reconstruct`). `published` maps a geometry to the
+    system id in the table of published numbers.
+    """
+
+    stages: dict[str, list[str]]
+    autoencoder: bool = False
+    hyperparameters: dict[str, dict[str, Any]]
+    presets: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    published: dict[Geometry, str] = Field(default_factory=dict)
+
+
+def parse_configuration(raw: Mapping[str, Any]) -> Configuration:
+    """Check a configuration mapping.
+
+    Raises:
+        UserError: names the wrong key, its close matches, and what is allowed.
+    """
+    configuration = _validate(Configuration, raw, "config.yaml")
+    _check_references(configuration)
+    return configuration
+
+
+@cache
+def system_defaults(system: str) -> SystemDefaults:
+    """Read systems/<system>/defaults.yaml.
+
+    Raises:
+        UserError: there is no such system, or its file breaks the contract.
+    """
+    path = resources.files("latent3d.systems") / system / "defaults.yaml"
+    if not path.is_file():
+        raise UserError(f"There is no system {system!r}.{_suggest(system, system_names())}")
+    return _validate(SystemDefaults, yaml.safe_load(path.read_text()), f"systems/{system}/defaults.yaml")
+
+
+def system_names() -> list[str]:
+    """Names of all systems: the folders under systems/ that have a defaults.yaml."""
+    folder = resources.files("latent3d.systems")
+    return sorted(entry.name for entry in folder.iterdir() if (entry / "defaults.yaml").is_file())
+
+
+def hyperparameters(row: Row, stage: str, preset: str) -> dict[str, Any]:
+    """The hyper-parameters of one stage (or of `sampling`) of a row: defaults, then preset, then overrides.
+
+    Raises:
+        UserError: an override or preset names a stage or hyper-parameter that the system does not have.
+    """
+    defaults = system_defaults(row.base)
+    merged = dict(defaults.hyperparameters.get(stage, {}))
+    for name, layer in ((f"preset {preset!r}", defaults.presets.get(preset, {})), ("overrides", row.overrides)):
+        for wrong in sorted(set(layer) - set(defaults.hyperparameters)):
+            raise UserError(
+                f"{name} of system {row.base!r} names the stage {wrong!r}." + _suggest(wrong, defaults.hyperparameters)
+            )
+        for wrong in sorted(set(layer.get(stage, {})) - set(merged)):
+            raise UserError(
+                f"{name} of system {row.base!r}, stage {stage!r}: unknown hyper-parameter {wrong!r}."
+                + _suggest(wrong, merged)
+            )
+        for key, value in layer.get(stage, {}).items():
+            expected = merged[key]
+            if not _same_kind(value, expected):
+                raise UserError(
+                    f"{name} of system {row.base!r}, {stage}.{key}: {value!r} is not of the same type as the "
+                    f"default {expected!r}."
+                )
+            merged[key] = value
+    return merged
+
+
+def for_dataset(configuration: Configuration, dataset: str, key: str) -> Any:
+    """A setting that a dataset may override: train_seeds, sample_seeds, sample_count or rows."""
+    value = getattr(configuration.datasets[dataset], key)
+    if value is not None:
+        return value
+    return list(configuration.rows) if key == "rows" else getattr(configuration, key)
+
+
+def _same_kind(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, int | float) and isinstance(value, int | float):
+        return isinstance(default, float) or float(value).is_integer()
+    return isinstance(value, type(default))
+
+
+def _check_references(configuration: Configuration) -> None:
+    for name in configuration.all:
+        if name not in configuration.datasets:
+            raise UserError(f"config key all: there is no dataset {name!r}.{_suggest(name, configuration.datasets)}")
+    for name, row in configuration.rows.items():
+        system_defaults(row.base)
+        if row.samples_of is not None and row.samples_of not in configuration.rows:
+            raise UserError(
+                f"config key rows.{name}.samples_of: there is no row {row.samples_of!r}."
+                + _suggest(row.samples_of, configuration.rows)
+            )
+    for name, dataset in configuration.datasets.items():
+        if not name.isidentifier():
+            raise UserError(f"config key datasets.{name}: use letters, digits and underscores in a dataset's name.")
+        for row in dataset.rows or []:
+            if row not in configuration.rows:
+                raise UserError(
+                    f"config key datasets.{name}.rows: there is no row {row!r}." + _suggest(row, configuration.rows)
+                )
+        known_presets = {"default"}.union(*(system_defaults(r.base).presets for r in configuration.rows.values()))
+        if dataset.preset not in known_presets:
+            raise UserError(
+                f"config key datasets.{name}.preset: no system has a preset {dataset.preset!r}."
+                + _suggest(dataset.preset, known_presets)
+            )
+
+
+def _validate(model: type[Model], raw: Any, where: str) -> Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(_sentence(error.errors()[0], model, where)) from error
+
+
+def _sentence(error: Mapping[str, Any], model: type[BaseModel], where: str) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "(top level)"
+    if error["type"] == "extra_forbidden":
+        wrong = str(error["loc"][-1])
+        return f"{where}: unknown key {key!r}.{_suggest(wrong, _allowed_keys(model, error['loc']))}"
+    if error["type"] == "missing":
+        return f"{where}: key {key!r} is missing. Add it; config.yaml in the repository explains every key."
+    return f"{where}: key {key!r}: {error['msg']} (got {error['input']!r})."
+
+
+def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    if model is Configuration and location[0] in ("datasets", "rows") and len(location) > 2:
+        return list({"datasets": Dataset, "rows": Row}[location[0]].model_fields)
+    return list(model.model_fields)
+
+
+def _suggest(wrong: str, allowed: Any) -> str:
+    allowed = sorted(allowed)
+    close = difflib.get_close_matches(wrong, allowed, n=1)
+    meant = f" Did you mean {close[0]!r}?" if close else ""
+    return f"{meant} Allowed: {', '.join(allowed)}."
+
+
+def read_configuration(path: Path | str) -> Configuration:
+    """Read and check one YAML configuration file (as `parse_configuration`)."""
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist.") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML ({' '.join(str(error).split())}). Mend the line it names.") from error
+    return parse_configuration(raw)

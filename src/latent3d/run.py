@@ -1,0 +1,76 @@
+"""Where a piece of work runs, where it may leave unfinished state, and what it cost."""
+
+import importlib.metadata
+import platform
+import resource
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from latent3d.files import write_json
+
+
+@dataclass(frozen=True)
+class Run:
+    """Circumstances of one training or sampling command.
+
+    Attributes:
+        seed: training or sampling seed.
+        work: folder for unfinished state (checkpoints, finished chunks); survives a crash, named by configuration hash.
+        device: `cpu` or `cuda`, already resolved.
+        precision: Lightning Fabric's name, e.g. `32-true`.
+        time_limit: seconds after which training saves a checkpoint and raises StoppedEarly; None for no limit.
+    """
+
+    seed: int
+    work: Path
+    device: str = "cpu"
+    precision: str = "32-true"
+    time_limit: float | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    def seconds(self) -> float:
+        """Wall time since the command began."""
+        return time.monotonic() - self.started
+
+
+def resolve_device(name: str) -> str:
+    """`cpu` or `cuda` for `auto`, `cpu` or `cuda`.
+
+    Raises:
+        UserError: cuda was asked for, but PyTorch sees no GPU.
+    """
+    import torch
+
+    from latent3d.errors import UserError
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: cuda was asked for, but PyTorch sees no GPU. Set device: auto or cpu.")
+    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Installed versions of the packages a number depends on (local version labels such as +cpu left out)."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        found[package] = importlib.metadata.version(package).split("+")[0]
+    return found
+
+
+def write_run(path: Path | str, seconds: float, **details: Any) -> None:
+    """Write run.json: wall time, peak memory, machine, and `details`. The only file that differs between repeats."""
+    # ru_maxrss is in KiB on Linux; children are the worker processes that have ended.
+    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    write_json(
+        path,
+        {
+            "schema_version": 1,
+            "seconds": round(seconds, 3),
+            "peak_memory_mb": round(max(own, children) / 1024, 1),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+            **details,
+        },
+    )
