@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from rdkit import Chem, rdBase
 
+from latent3d.metrics.pairs import all_pairs, pair_distances
 from latent3d.molecules.molecules import ELEMENTS, Molecules
 
 MAX_ATOMS = 1000
@@ -35,7 +36,6 @@ _VALENCES = {
 }  # fmt: skip
 
 _BOND_TYPES = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
-_PAIRS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,8 @@ def perceive(molecules: Molecules) -> PerceivedBonds:
     """
     pairs, orders = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.uint8)]
     numbers = molecules.atomic_numbers.clip(max=len(ELEMENTS) - 1)
-    for first, second in _all_pairs(molecules):
-        # Squared distances in square picometres; float64, since thresholds are compared with a strict <.
-        difference = molecules.positions[first].astype(np.float64) - molecules.positions[second]
-        distance = 100 * np.sqrt(np.einsum("px,px->p", difference, difference))
+    for first, second in all_pairs(molecules, MAX_ATOMS):
+        distance = 100 * pair_distances(molecules, first, second)  # picometres
         lengths = [table[numbers[first], numbers[second]] for table in _THRESHOLDS]
         single = distance < lengths[0]
         double = single & (distance < lengths[1])
@@ -184,18 +182,6 @@ _THRESHOLDS = [_table(text, margin) for text, margin in zip((_SINGLE, _DOUBLE, _
 _ALLOWED = _allowed_valences()
 
 
-def _all_pairs(molecules: Molecules) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Flat indices of all atom pairs within molecules, in batches of molecules of equal size (no padding)."""
-    counts = molecules.atom_counts
-    for size in np.unique(counts[(counts > 1) & (counts <= MAX_ATOMS)]):
-        first, second = np.triu_indices(size, k=1)
-        starts = molecules.atom_offsets[:-1][counts == size]
-        step = max(1, _PAIRS_AT_ONCE // len(first))
-        for i in range(0, len(starts), step):
-            begin = starts[i : i + step, None]
-            yield (begin + first).ravel(), (begin + second).ravel()
-
-
 def _molecule_parts(
     molecules: Molecules, bonds: PerceivedBonds
 ) -> Iterator[tuple[list[int], list[list[int]], list[int]]]:
@@ -213,7 +199,7 @@ def _molecule_parts(
 
 
 def _smiles(numbers: list[int], pairs: list[list[int]], orders: list[int]) -> str | None:
-    if not numbers or len(numbers) > MAX_ATOMS:
+    if not numbers or len(numbers) > MAX_ATOMS or max(numbers) >= len(ELEMENTS):
         return None
     editable = Chem.RWMol()
     for number in numbers:
