@@ -1,0 +1,265 @@
+"""Configuration, paths and the functions of all rules. Reads config and the systems' defaults.yaml, never torch."""
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections import Counter
+from pathlib import Path
+
+# The package of this checkout, in the workflow itself and in every job (also where a conda environment holds the rest).
+SOURCE = Path(workflow.basedir, "src")
+sys.path.insert(0, str(SOURCE))
+
+from snakemake.settings.types import DeploymentMethod
+
+from latent3d.config import (
+    for_dataset,
+    hyperparameters,
+    parse_configuration,
+    system_defaults,
+)
+from latent3d.errors import UserError
+
+# The same name wherever the checkout lies, also with --directory.
+RESOURCES = os.path.relpath(Path(workflow.basedir, "resources"))
+
+IN_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+PYTHON = "python" if IN_CONDA else shlex.quote(sys.executable)
+# Parentheses, not braces: Snakemake formats the prefix as well.
+shell.prefix(
+    f"set -o pipefail; export PYTHONPATH={shlex.quote(str(SOURCE))}; "
+    f'latent3d() ( exec {PYTHON} -m latent3d.cli "$@" ); '
+)
+
+
+def stop(error):
+    """End with one plain sentence; an exception would be wrapped in a traceback."""
+    print(f"latent3d: {error}", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+def read_configuration():
+    """The checked configuration; every row's hyper-parameters are resolved once, so that mistakes show before any work."""
+    try:
+        configuration = parse_configuration(config)
+        for name, dataset in configuration.datasets.items():
+            if dataset.file is not None and not Path(dataset.file).is_file():
+                raise UserError(f"config key datasets.{name}.file: {dataset.file} does not exist. Check the path.")
+            for row in for_dataset(configuration, name, "rows"):
+                for stage in system_defaults(configuration.rows[row].base).hyperparameters:
+                    hyperparameters(configuration.rows[row], stage, dataset.preset)
+        return configuration
+    except UserError as error:
+        stop(error)
+
+
+CONFIGURATION = read_configuration()
+SYSTEMS = {row: system_defaults(CONFIGURATION.rows[row].base) for row in CONFIGURATION.rows}
+
+
+def alternatives(names):
+    """Regular expression that matches the names and nothing else."""
+    return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"
+
+
+wildcard_constraints:
+    dataset=alternatives(CONFIGURATION.datasets),
+    row=alternatives(CONFIGURATION.rows),
+    stage=alternatives({stage for system in SYSTEMS.values() for stage in system.stages}),
+    train_seed="[0-9]+",
+
+
+def as_json(value):
+    """Canonical JSON: equal values are equal parameters, so nothing is made again without a reason."""
+    return json.dumps(value, sort_keys=True)
+
+
+def rows_of(dataset):
+    """The rows of a dataset's tables."""
+    return for_dataset(CONFIGURATION, dataset, "rows")
+
+
+def train_seeds(dataset, row):
+    """Training seeds of a row; a row that depends on no training is made once."""
+    seeds = for_dataset(CONFIGURATION, dataset, "train_seeds")
+    trained = SYSTEMS[row].stages or CONFIGURATION.rows[row].samples_of
+    return seeds if trained else seeds[:1]
+
+
+def sample_seeds(dataset):
+    """Sampling seeds of a dataset."""
+    return for_dataset(CONFIGURATION, dataset, "sample_seeds")
+
+
+def groups():
+    """(dataset, geometries, rows) of which one job's outputs are the same: one rule of every measuring stage for each.
+
+    An output list cannot depend on wildcards, and datasets differ in sampling seeds, rows in geometries.
+    """
+    for dataset in CONFIGURATION.datasets:
+        for geometries in sorted({tuple(row.geometries) for row in CONFIGURATION.rows.values()}):
+            yield dataset, geometries, [n for n, r in CONFIGURATION.rows.items() if tuple(r.geometries) == geometries]
+
+
+def of_samples(dataset, geometries, file):
+    """Patterns of one file per sampling seed and geometry; dataset, row and train_seed stay wildcards."""
+    folder = "results/{{dataset}}/{{row}}/train{{train_seed}}/sample{seed}/{geometry}/{file}"
+    return expand(folder, seed=sample_seeds(dataset), geometry=geometries, file=file)
+
+
+def stage_files(dataset, row, ending, stages=None):
+    """One file per training seed and trained stage of a row."""
+    return [
+        f"results/{dataset}/{row}/train{seed}/{stage}{ending}"
+        for seed in train_seeds(dataset, row)
+        for stage in (SYSTEMS[row].stages if stages is None else stages)
+    ]
+
+
+def row_files(dataset, file, geometries=None):
+    """One file per row, training seed, sampling seed and geometry of a dataset."""
+    return [
+        f"results/{dataset}/{row}/train{train}/sample{sample}/{geometry}/{file}"
+        for row in rows_of(dataset)
+        for train in train_seeds(dataset, row)
+        for sample in sample_seeds(dataset)
+        for geometry in (geometries or CONFIGURATION.rows[row].geometries)
+    ]
+
+
+def autoencoder_rows(dataset):
+    """Rows of a dataset whose system can reconstruct molecules."""
+    return [row for row in rows_of(dataset) if SYSTEMS[row].autoencoder]
+
+
+def autoencoder_stages(row):
+    """The stages that another stage needs: what encodes and decodes. The last stage only generates codes."""
+    return sorted({need for needs in SYSTEMS[row].stages.values() for need in needs})
+
+
+def weights(wildcards, stages):
+    """Weights files of some stages of the row and training seed of a job."""
+    folder = f"results/{wildcards.dataset}/{wildcards.row}/train{wildcards.train_seed}"
+    return [f"{folder}/{stage}.safetensors" for stage in stages]
+
+
+def named(files):
+    """`stage=file` for every weights file, as the commands want them."""
+    return [f"{Path(file).name.removesuffix('.safetensors')}={file}" for file in files]
+
+
+def settings_of(wildcards, stage):
+    """JSON of the hyper-parameters of a stage (or of `sampling`) of the row of a job."""
+    row, dataset = (
+        CONFIGURATION.rows[wildcards.row],
+        CONFIGURATION.datasets[wildcards.dataset],
+    )
+    return as_json(hyperparameters(row, stage, dataset.preset))
+
+
+def source_samples(wildcards):
+    """Raw samples of the row named by samples_of, for all sampling seeds; none for rows that stand alone."""
+    source = CONFIGURATION.rows[wildcards.row].samples_of
+    if source is None:
+        return []
+    return expand(
+        of_samples(wildcards.dataset, ["raw"], "samples.parquet"),
+        dataset=wildcards.dataset,
+        row=source,
+        train_seed=wildcards.train_seed,
+    )
+
+
+def source_option(wildcards):
+    """The folder of the row whose samples this row starts from, as an option."""
+    source = CONFIGURATION.rows[wildcards.row].samples_of
+    return f"--source results/{wildcards.dataset}/{source}/train{wildcards.train_seed}" if source else ""
+
+
+def gpus(wildcards):
+    """GPUs of a training or sampling job. `auto` counts one where this machine has a driver; on a login node say cuda."""
+    return int({"cpu": False, "cuda": True, "auto": Path(os.sep, "dev", "nvidiactl").exists()}[CONFIGURATION.device])
+
+
+def table_rows(dataset):
+    """JSON of what the tables and figures of a dataset need to know about its rows."""
+    order = list(CONFIGURATION.rows)
+    return as_json(
+        [
+            {
+                "name": row,
+                "base": CONFIGURATION.rows[row].base,
+                "position": order.index(row),
+                "geometries": CONFIGURATION.rows[row].geometries,
+                "train_seeds": train_seeds(dataset, row),
+                "sample_seeds": sample_seeds(dataset),
+                "stages": list(SYSTEMS[row].stages),
+                "autoencoder": SYSTEMS[row].autoencoder,
+                "samples_of": CONFIGURATION.rows[row].samples_of,
+                "published": published(dataset, row),
+            }
+            for row in rows_of(dataset)
+        ]
+    )
+
+
+def published(dataset, row):
+    """Published systems beside a row, by geometry: of a system as its defaults.yaml gives it, on the papers' datasets."""
+    if CONFIGURATION.datasets[dataset].source != "qm9" or CONFIGURATION.rows[row].overrides:
+        return {}
+    return SYSTEMS[row].published
+
+
+def table_inputs(wildcards):
+    """Measurements behind a table other than the main one."""
+    dataset = wildcards.dataset
+    if wildcards.table == "energy":
+        return row_files(dataset, "gfn2.parquet") + row_files(dataset, "metrics.json")
+    if wildcards.table == "autoencoder":
+        return [f for row in autoencoder_rows(dataset) for f in stage_files(dataset, row, ".json", ["reconstruction"])]
+    trained = [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".run.json")]
+    return trained + row_files(dataset, "run.json")
+
+
+def figure_inputs(wildcards):
+    """Measurements behind a figure."""
+    dataset = wildcards.dataset
+    if wildcards.figure == "training":
+        return [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".run.json")]
+    return row_files(
+        dataset,
+        {"quality": "metrics.json", "energy": "gfn2.parquet"}.get(wildcards.figure, "samples.parquet"),
+    )
+
+
+def tables_and_figures(dataset):
+    """All tables and figures of a dataset."""
+    names = ["energy", "cost"] + (["autoencoder"] if autoencoder_rows(dataset) else [])
+    figures = ["quality", "energy", "samples"] + (
+        ["training"] if any(SYSTEMS[r].stages for r in rows_of(dataset)) else []
+    )
+    return [
+        f"results/table_{dataset}.csv",
+        *(f"results/table_{name}_{dataset}.csv" for name in names),
+        *(f"results/fig_{name}_{dataset}.svg" for name in figures),
+    ]
+
+
+def print_cost():
+    """Before work starts: jobs and training steps to do, per dataset. Commands print their time estimates themselves."""
+    jobs, steps = Counter(), Counter()
+    for job in workflow.dag.needrun_jobs():
+        dataset = getattr(job.wildcards, "dataset", None)
+        jobs[dataset or "all datasets"] += 1
+        if job.rule.name == "train":
+            settings = json.loads(settings_of(job.wildcards, job.wildcards.stage))
+            steps[dataset] += settings.get("steps", 0)
+    for dataset, count in jobs.items():
+        training = f", {steps[dataset]:,} training steps" if steps[dataset] else ""
+        print(
+            f"latent3d: {dataset}: {count} jobs{training} to do",
+            file=sys.stderr,
+            flush=True,
+        )

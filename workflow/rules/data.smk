@@ -1,0 +1,59 @@
+"""Raw molecules, and the datasets made of them."""
+
+
+localrules:
+    download_qm9,
+
+
+rule download_qm9:
+    output:
+        "results/raw/qm9.parquet",
+    log:
+        "logs/download_qm9.log",
+    retries: 2
+    conda:
+        "../../envs/base.yaml"
+    message:
+        "Getting QM9 (from the folder LATENT3D_MIRROR, or the official archive)"
+    shell:
+        "latent3d download qm9 --out {output:q} --cache downloads 2>&1 | tee -i {log:q}"
+
+
+rule regenerate_mini:
+    """Not part of `all`: the embedded dataset from nothing, to compare with or replace resources/mini.parquet."""
+    output:
+        "results/raw/mini.parquet",
+    log:
+        "logs/regenerate_mini.log",
+    conda:
+        "../../envs/energy.yaml"
+    threads: 8
+    message:
+        "Enumerating, embedding and optimising the embedded dataset again"
+    shell:
+        "latent3d mini --out {output:q} --processes {threads} 2>&1 | tee -i {log:q}"
+
+
+rule prepare:
+    input:
+        lambda wildcards: {
+            "mini": f"{RESOURCES}/mini.parquet",
+            "qm9": "results/raw/qm9.parquet",
+            "file": CONFIGURATION.datasets[wildcards.dataset].file,
+        }[CONFIGURATION.datasets[wildcards.dataset].source],
+    output:
+        "results/{dataset}/dataset.parquet",
+    log:
+        "logs/{dataset}/prepare.log",
+    conda:
+        "../../envs/base.yaml"
+    params:
+        settings=lambda wildcards: as_json(
+            CONFIGURATION.datasets[wildcards.dataset].model_dump(
+                include={"source", "file", "split", "train_size", "test_size"}
+            )
+        ),
+    message:
+        "{wildcards.dataset}: preparing the dataset and its split"
+    shell:
+        "latent3d prepare {input:q} --out {output:q} --settings {params.settings:q} 2>&1 | tee -i {log:q}"

@@ -1,0 +1,99 @@
+"""Tables, figures and the report, made of the measurements alone."""
+
+
+localrules:
+    table_quality,
+    table,
+    figure,
+    report,
+
+
+rule table_quality:
+    input:
+        measurements=lambda wildcards: row_files(wildcards.dataset, "metrics.json"),
+        data="results/{dataset}/dataset.parquet",
+        published=f"{RESOURCES}/published/published_results.csv",
+    output:
+        report(
+            "results/table_{dataset}.csv",
+            caption="../report/quality.rst",
+            category="Tables",
+        ),
+    log:
+        "logs/{dataset}/table_quality.log",
+    conda:
+        "../../envs/base.yaml"
+    params:
+        rows=lambda wildcards: table_rows(wildcards.dataset),
+    message:
+        "{wildcards.dataset}: table of quality"
+    shell:
+        "latent3d table quality --dataset {wildcards.dataset} --rows {params.rows:q} --results results"
+        " --published {input.published:q} --out {output:q} 2>&1 | tee -i {log:q}"
+
+
+rule table:
+    input:
+        measurements=lambda wildcards: table_inputs(wildcards),
+        data="results/{dataset}/dataset.parquet",
+    output:
+        report(
+            "results/table_{table}_{dataset}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+        ),
+    log:
+        "logs/{dataset}/table_{table}.log",
+    wildcard_constraints:
+        table="energy|autoencoder|cost",
+    conda:
+        "../../envs/base.yaml"
+    params:
+        rows=lambda wildcards: table_rows(wildcards.dataset),
+    message:
+        "{wildcards.dataset}: table of {wildcards.table}"
+    shell:
+        "latent3d table {wildcards.table} --dataset {wildcards.dataset} --rows {params.rows:q} --results results"
+        " --out {output:q} 2>&1 | tee -i {log:q}"
+
+
+rule figure:
+    input:
+        lambda wildcards: figure_inputs(wildcards),
+    output:
+        vector=report(
+            "results/fig_{figure}_{dataset}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+        ),
+        image="results/fig_{figure}_{dataset}.png",
+    log:
+        "logs/{dataset}/fig_{figure}.log",
+    wildcard_constraints:
+        figure="quality|energy|samples|training",
+    conda:
+        "../../envs/base.yaml"
+    params:
+        rows=lambda wildcards: table_rows(wildcards.dataset),
+    message:
+        "{wildcards.dataset}: figure of {wildcards.figure}"
+    shell:
+        "latent3d figure {wildcards.figure} --dataset {wildcards.dataset} --rows {params.rows:q} --results results"
+        " --out {output.vector:q} 2>&1 | tee -i {log:q}"
+
+
+rule report:
+    input:
+        [target for dataset in CONFIGURATION.all for target in tables_and_figures(dataset)],
+    output:
+        "results/report.html",
+    log:
+        "logs/report.log",
+    conda:
+        "../../envs/base.yaml"
+    params:
+        datasets=[f"--datasets {dataset}" for dataset in CONFIGURATION.all],
+    message:
+        "Report of everything: {output}"
+    shell:
+        "latent3d report --results results {params.datasets} --out {output:q} 2>&1 | tee -i {log:q}"

@@ -1,0 +1,57 @@
+"""Training: one rule for every stage of every system, and what its autoencoder is worth."""
+
+
+rule train:
+    """Unfinished work is in checkpoints/, named by the configuration hash: not an output, since those of failed jobs
+    are deleted."""
+    input:
+        data="results/{dataset}/dataset.parquet",
+        needs=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].stages[wildcards.stage]),
+    output:
+        weights="results/{dataset}/{row}/train{train_seed}/{stage}.safetensors",
+        run="results/{dataset}/{row}/train{train_seed}/{stage}.run.json",
+    log:
+        "logs/{dataset}/{row}/train{train_seed}/{stage}.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        gpu=gpus,
+        device=CONFIGURATION.device,
+    params:
+        system=lambda wildcards: CONFIGURATION.rows[wildcards.row].base,
+        needs=lambda wildcards, input: [f"--needs {need}" for need in named(input.needs)],
+        hyperparameters=lambda wildcards: settings_of(wildcards, wildcards.stage),
+        precision=CONFIGURATION.precision,
+    message:
+        "{wildcards.dataset}: training {wildcards.row}, stage {wildcards.stage}, seed {wildcards.train_seed}"
+    shell:
+        "latent3d train {params.system} {wildcards.stage} --data {input.data:q} {params.needs}"
+        " --hyperparameters {params.hyperparameters:q} --seed {wildcards.train_seed} --out {output.weights:q}"
+        " --checkpoints checkpoints --device {resources.device} --precision {params.precision} 2>&1 | tee -i {log:q}"
+
+
+rule reconstruct:
+    """Needs the stages that encode and decode, so it runs beside the training of what generates codes."""
+    input:
+        data="results/{dataset}/dataset.parquet",
+        weights=lambda wildcards: weights(wildcards, autoencoder_stages(wildcards.row)),
+    output:
+        "results/{dataset}/{row}/train{train_seed}/reconstruction.json",
+    log:
+        "logs/{dataset}/{row}/train{train_seed}/reconstruct.log",
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        gpu=gpus,
+        device=CONFIGURATION.device,
+    params:
+        system=lambda wildcards: CONFIGURATION.rows[wildcards.row].base,
+        weights=lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],
+        hyperparameters=lambda wildcards: settings_of(wildcards, "sampling"),
+    message:
+        "{wildcards.dataset}: reconstructing test molecules with {wildcards.row}, seed {wildcards.train_seed}"
+    shell:
+        "latent3d reconstruct {params.system} --data {input.data:q} {params.weights}"
+        " --hyperparameters {params.hyperparameters:q} --device {resources.device} --out {output:q}"
+        " 2>&1 | tee -i {log:q}"
