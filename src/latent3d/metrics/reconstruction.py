@@ -9,9 +9,8 @@ import numpy as np
 from rdkit import Chem, rdBase
 from scipy.optimize import linear_sum_assignment
 
-from latent3d.metrics.strict import sanitised
 from latent3d.molecules.molecules import Molecule
-from latent3d.molecules.rdkit import canonical_smiles, to_rdkit
+from latent3d.molecules.rdkit import canonical_smiles, sanitised
 
 MAX_AUTOMORPHISMS = 20_000
 """Graph symmetries tried exactly (98 % of QM9 has fewer). Beyond, hydrogens are assigned by alternation."""
@@ -99,10 +98,14 @@ def stereocentres(reference: Molecule, predicted: Molecule) -> tuple[int, int]:
 
     The centres are those RDKit assigns from the reference's geometry; alike means the same sign of the volume that
     the centre's neighbours span, in the order of the common atom numbering.
+
+    Raises:
+        ValueError: the reference has no graph that can be sanitised.
     """
     with rdBase.BlockLogs():
-        mol = to_rdkit(reference)
-        Chem.SanitizeMol(mol)
+        mol = sanitised(reference)
+        if mol is None:
+            raise ValueError("the reference has no graph that can be sanitised")
         Chem.AssignStereochemistryFrom3D(mol)
         found = Chem.FindMolChiralCenters(mol, includeUnassigned=False, useLegacyImplementation=False)
     centres = [mol.GetAtomWithIdx(index) for index, _ in found]

@@ -5,7 +5,7 @@ Implicit hydrogens are therefore forbidden (`molecules.rdkit.to_rdkit`) before i
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from rdkit import Chem, rdBase
@@ -13,7 +13,7 @@ from rdkit import Chem, rdBase
 from latent3d.metrics.pairs import all_pairs, pair_distances
 from latent3d.molecules.molecules import ELEMENTS, Molecule, Molecules
 from latent3d.molecules.perception import MAX_ATOMS, perceive_bonds
-from latent3d.molecules.rdkit import canonical_smiles, to_rdkit
+from latent3d.molecules.rdkit import canonical_smiles, sanitised
 
 MIN_DISTANCE = 0.5
 """Atoms closer than this, in angstrom, overlap."""
@@ -94,17 +94,6 @@ def judge_graph(molecule: Molecule) -> tuple[str, str | None]:
     if (int(molecule.atomic_numbers.sum(dtype=int)) - charge) % 2:
         return "odd_electrons", None
     return "ok", canonical_smiles(mol)
-
-
-def sanitised(molecule: Molecule) -> Chem.Mol | None:
-    """RDKit's view of a molecule with known bonds, without coordinates; None if it cannot be sanitised."""
-    try:
-        # Bond orders, self-bonds and repeated bonds of a foreign file may be impossible already for the builder.
-        mol = to_rdkit(replace(molecule, positions=np.full((len(molecule), 3), np.nan, np.float32)))
-        Chem.SanitizeMol(mol)
-        return mol
-    except (ValueError, RuntimeError, KeyError):
-        return None
 
 
 def reference_smiles(molecules: Molecules) -> set[str]:

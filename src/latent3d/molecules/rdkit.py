@@ -34,6 +34,16 @@ def to_rdkit(molecule: Molecule) -> Chem.Mol:
     return editable.GetMol()
 
 
+def sanitised(molecule: Molecule) -> Chem.Mol | None:
+    """`to_rdkit`, sanitised; None if that fails or if the graph is impossible (bond orders, self-bonds, repeats)."""
+    try:
+        mol = to_rdkit(molecule)
+        Chem.SanitizeMol(mol)
+        return mol
+    except (ValueError, RuntimeError, KeyError):
+        return None
+
+
 def from_rdkit(mol: Chem.Mol, conformer: int = -1) -> Molecule:
     """The RDKit molecule with Kekule bond orders. Hydrogens must be explicit. Without a conformer, positions are NaN.
 

@@ -1,0 +1,155 @@
+"""Control rows: real molecules, noisy ones, random clouds, ETKDG on the graphs of another row (see README.md)."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rdkit import rdBase
+from rdkit.Chem import AllChem
+
+from latent3d.errors import UserError
+from latent3d.molecules.molecules import Molecule, Molecules, from_list
+from latent3d.molecules.parquet import read_parquet
+from latent3d.molecules.perception import perceive_bonds
+from latent3d.molecules.rdkit import sanitised
+from latent3d.run import Run
+
+KINDS = ("data", "noise", "cloud", "etkdg")
+
+# First entry of a random stream's key, so that the streams of different purposes never coincide.
+_ORDER, _SAMPLE = 0, 1
+
+
+def sample(
+    weights: dict[str, Path],
+    data: Molecules,
+    hyperparameters: dict[str, Any],
+    run: Run,
+    indices: range,
+    seed: int,
+    source: Path | None,
+) -> Molecules:
+    """One control molecule per sample index, in order; each depends on (data, hyperparameters, seed, index) alone.
+
+    Args:
+        weights: none.
+        data: the dataset, all splits.
+        hyperparameters: `kind`, `split`, `noise` (see README.md).
+        run: unused.
+        indices: sample indices.
+        seed: sampling seed.
+        source: kind etkdg: folder of the row that the graphs come from (holds sample{seed}/raw/samples.parquet).
+
+    Raises:
+        UserError: unknown kind or split, an empty split, negative noise, or a source that is missing or too short.
+    """
+    kind = hyperparameters["kind"]
+    if kind == "etkdg":
+        molecules, status = _embedded(_source_graphs(source, seed), indices, seed)
+    elif kind == "data":
+        molecules, status = drawn(data, hyperparameters["split"], indices, seed), ["ok"] * len(indices)
+    elif kind == "noise":
+        molecules = _noisy(drawn(data, "train", indices, seed), hyperparameters["noise"], indices, seed)
+        status = ["ok"] * len(indices)
+    elif kind == "cloud":
+        molecules, status = _clouds(drawn(data, "train", indices, seed), indices, seed), ["ok"] * len(indices)
+    else:
+        raise UserError(f"controls: sampling.kind is {kind!r}. Choose one of {', '.join(KINDS)}.")
+    columns = {"sample_index": np.arange(indices.start, indices.stop, dtype=np.int64), "seed": seed, "status": status}
+    return from_list(molecules, pd.DataFrame(columns))
+
+
+def drawn(data: Molecules, split: str, indices: range, seed: int) -> Molecules:
+    """Molecules of a split by sample index: without replacement, and through the split again where it is too small."""
+    rows = np.flatnonzero((data.table["split"] == split).to_numpy())
+    if not len(rows):
+        raise UserError(f"controls: the dataset has no molecules in the split {split!r}. Choose train, valid or test.")
+    cycles, places = np.divmod(np.asarray(indices), len(rows))
+    chosen = np.zeros(len(indices), np.int64)
+    for cycle in np.unique(cycles):
+        order = _stream(_ORDER, seed, cycle).permutation(len(rows))
+        chosen[cycles == cycle] = rows[order[places[cycles == cycle]]]
+    return data.take(chosen)
+
+
+def _noisy(molecules: Molecules, noise: float, indices: range, seed: int) -> list[Molecule]:
+    """The molecules without their bonds, coordinates moved by Gaussian noise of `noise` angstrom."""
+    if noise < 0:
+        raise UserError(f"controls: sampling.noise is {noise}. It is a standard deviation in angstrom: at least 0.")
+    return [
+        Molecule(m.atomic_numbers, m.positions + noise * _normal(seed, index, len(m)))
+        for m, index in zip(molecules, indices, strict=True)
+    ]
+
+
+def _clouds(molecules: Molecules, indices: range, seed: int) -> list[Molecule]:
+    """The molecules' elements at independent normal positions, as wide as the molecules."""
+    clouds = []
+    for m, index in zip(molecules, indices, strict=True):
+        width = np.sqrt(((m.positions - m.positions.mean(axis=0)) ** 2).mean())
+        clouds.append(Molecule(m.atomic_numbers, width * _normal(seed, index, len(m))))
+    return clouds
+
+
+def _source_graphs(source: Path | None, seed: int) -> Molecules:
+    if source is None:
+        raise UserError("controls: kind etkdg needs the row whose graphs it embeds. Set samples_of in its row.")
+    return read_parquet(Path(source) / f"sample{seed}" / "raw" / "samples.parquet")
+
+
+def _embedded(graphs: Molecules, indices: range, seed: int) -> tuple[list[Molecule], list[str]]:
+    """ETKDG geometries of the source's samples with the given indices, and their status."""
+    row_of = {index: row for row, index in enumerate(graphs.table["sample_index"])}
+    missing = [index for index in indices if index not in row_of]
+    if missing:
+        raise UserError(
+            f"controls: the source row has no sample {missing[0]} for seed {seed}. Sample it with the same count first."
+        )
+    molecules, status = [], []
+    with rdBase.BlockLogs():
+        for index in indices:
+            molecule, reason = graphs[row_of[index]], graphs.table["status"].iloc[row_of[index]]
+            if reason == "ok":
+                molecule, reason = embed(molecule, _etkdg_seed(seed, index))
+            molecules.append(molecule)
+            status.append(reason)
+    return molecules, status
+
+
+def embed(molecule: Molecule, seed: int) -> tuple[Molecule, str]:
+    """The molecule's graph (perceived where unknown) at ETKDGv3 coordinates, and `ok` or the reason of the failure."""
+    if molecule.bonds is None:
+        molecule, reason = perceive_bonds(molecule)
+        if reason != "ok":
+            return molecule, reason
+    # No coordinate of the source may reach the embedding.
+    graph = replace(molecule, positions=np.full((len(molecule), 3), np.nan, np.float32))
+    if not len(graph):
+        return graph, "decode_failed"
+    mol = sanitised(graph)
+    if mol is None:
+        return graph, "sanitise_failed"
+    parameters = AllChem.ETKDGv3()
+    parameters.randomSeed = seed
+    try:
+        embedded = AllChem.EmbedMolecule(mol, parameters) >= 0
+    except (ValueError, RuntimeError):
+        embedded = False
+    if not embedded:
+        return graph, "embed_failed"
+    return replace(graph, positions=mol.GetConformer().GetPositions().astype(np.float32)), "ok"
+
+
+def _stream(*key: int) -> np.random.Generator:
+    return np.random.default_rng([int(part) for part in key])
+
+
+def _normal(seed: int, index: int, atoms: int) -> np.ndarray:
+    return _stream(_SAMPLE, seed, index).standard_normal((atoms, 3)).astype(np.float32)
+
+
+def _etkdg_seed(seed: int, index: int) -> int:
+    """A non-negative 31-bit seed, as RDKit takes it."""
+    return int(_stream(_SAMPLE, seed, index).integers(2**31 - 1))
