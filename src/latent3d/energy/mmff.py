@@ -1,6 +1,7 @@
 """MMFF94 relaxation (Halgren 1996) with RDKit, at most 200 iterations: what the papers call MMFF post-processing."""
 
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,12 @@ from latent3d.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.molecules.parquet import read_parquet, write_parquet
 from latent3d.molecules.perception import MAX_ATOMS, perceive_bonds
 from latent3d.molecules.rdkit import sanitised
-from latent3d.run import Run, versions, write_run
+from latent3d.run import versions, write_run
 
 MAX_ITERATIONS = 200
 
 
-def relax_file(raw: Path, run: Run) -> Path:
+def relax_file(raw: Path) -> Path:
     """Relax `x/raw/samples.parquet` into `x/mmff/samples.parquet`, with run.json beside it; return the new file.
 
     Raises:
@@ -31,12 +32,12 @@ def relax_file(raw: Path, run: Run) -> Path:
     samples = read_parquet(raw)
     if "status" not in samples.table:
         raise UserError(f"{raw} has no column 'status', so it is not a samples file. Make it with latent3d sample.")
-    began = run.seconds()
+    began = time.monotonic()
     print(f"relax: {len(samples)} molecules, about {len(samples) * 0.006:.0f} s", file=sys.stderr)
     relaxed = relax(samples)
     out = raw.parent.parent / "mmff" / raw.name
     write_parquet(out, relaxed)
-    seconds = run.seconds() - began
+    seconds = time.monotonic() - began
     counts = Counter(relaxed.table["status"].tolist())
     write_run(
         out.with_name("run.json"),

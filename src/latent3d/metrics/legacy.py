@@ -109,6 +109,7 @@ class LegacyScores:
         validity: molecules that sanitise / N.
         uniqueness: distinct SMILES / valid; None if nothing is valid.
         novelty: distinct SMILES absent from the training set / distinct; None if nothing is valid.
+        stable_atoms: [M] int64, number of stable atoms of each molecule.
         stable: [M] bool, molecules that are stable.
         counts: the numerators and denominators.
     """
@@ -118,6 +119,7 @@ class LegacyScores:
     validity: float | None
     uniqueness: float | None
     novelty: float | None
+    stable_atoms: np.ndarray
     stable: np.ndarray
     counts: dict[str, int]
 
@@ -151,6 +153,7 @@ def legacy_scores(samples: Molecules, train_smiles: Set[str], usable: np.ndarray
         _share(len(valid), len(samples)),
         _share(len(distinct), len(valid)),
         _share(len(novel), len(distinct)),
+        np.bincount(samples.molecule_of_atom[atoms], minlength=len(samples)),
         stable,
         counts,
     )
