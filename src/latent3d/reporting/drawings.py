@@ -1,0 +1,95 @@
+"""Drawings of samples: the graph flat, and the geometry as it stands in the file."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from rdkit import Chem
+from rdkit.Chem import rdDepictor
+
+from latent3d.molecules.molecules import ELEMENTS, Molecule
+from latent3d.molecules.parquet import read_parquet
+from latent3d.molecules.rdkit import to_rdkit
+from latent3d.reporting.rows import TableRow, sample_folders
+
+COLUMNS = 6
+_COLOURS = {1: "#DDDDDD", 6: "#444444", 7: "#0072B2", 8: "#D55E00", 9: "#009E73"}
+_RADII = {1: 0.25}
+
+
+def samples_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+    """The first samples of every generated row, not chosen: graph above, geometry below; failures by their reason."""
+    drawn = [row for row in rows if row.stages or row.samples_of] or rows[:1]
+    figure, axes = plt.subplots(2 * len(drawn), COLUMNS, figsize=(1.6 * COLUMNS, 3.1 * len(drawn)), squeeze=False)
+    for number, row in enumerate(drawn):
+        molecules = read_parquet(sample_folders(results, dataset, row, "raw")[0] / "samples.parquet")
+        for column in range(COLUMNS):
+            flat, solid = axes[2 * number, column], axes[2 * number + 1, column]
+            for axis in (flat, solid):
+                axis.set_axis_off()
+                axis.set_aspect("equal")
+            if column >= len(molecules):
+                continue
+            status = str(molecules.table["status"].iloc[column]) if "status" in molecules.table else "ok"
+            if status != "ok":
+                flat.text(0.5, 0.5, status.replace("_", "\n"), ha="center", va="center", color="#B00000")
+            else:
+                _draw_graph(flat, molecules[column])
+            if len(molecules[column]):
+                _draw_geometry(solid, molecules[column])
+        axes[2 * number, 0].set_title(f"{row.name}, raw", loc="left")
+    figure.suptitle(f"{dataset}: the first {COLUMNS} samples, not chosen", x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _draw_graph(axis: Axes, molecule: Molecule) -> None:
+    """Skeletal formula: hydrogens left out, double and triple bonds as parallel lines."""
+    if molecule.bonds is None:
+        axis.text(0.5, 0.5, "no bonds\nin the file", ha="center", va="center", color="#777777")
+        return
+    mol = Chem.RemoveHs(to_rdkit(molecule), sanitize=False)
+    rdDepictor.Compute2DCoords(mol)
+    place = mol.GetConformer().GetPositions()[:, :2]
+    for bond in mol.GetBonds():
+        start, end = place[bond.GetBeginAtomIdx()], place[bond.GetEndAtomIdx()]
+        across = np.array([start[1] - end[1], end[0] - start[0]])
+        across *= 0.12 / max(np.linalg.norm(across), 1e-9)
+        order = int(bond.GetBondTypeAsDouble())
+        for shift in np.arange(order) - (order - 1) / 2:
+            axis.plot(*np.transpose([start + 2 * shift * across, end + 2 * shift * across]), color="#222222", lw=1)
+    for atom, (x, y) in zip(mol.GetAtoms(), place, strict=True):
+        number, charge = atom.GetAtomicNum(), atom.GetFormalCharge()
+        if number == 6 and not charge and mol.GetNumAtoms() > 1:
+            axis.plot(x, y, alpha=0)
+            continue
+        text = ELEMENTS[number] + {0: "", 1: "+", -1: "-"}.get(charge, f"{charge:+d}")
+        box = {"boxstyle": "circle,pad=0.1", "facecolor": "white", "edgecolor": "none"}
+        axis.text(x, y, text, ha="center", va="center", fontsize=8, color=_COLOURS.get(number, "#CC79A7"), bbox=box)
+    axis.margins(0.2)
+
+
+def _draw_geometry(axis: Axes, molecule: Molecule) -> None:
+    """Orthographic view along the direction in which the molecule extends least; near atoms cover far ones."""
+    if not np.isfinite(molecule.positions).all():
+        axis.text(0.5, 0.5, "NaN\ncoordinates", ha="center", va="center", color="#B00000")
+        return
+    centred = molecule.positions - molecule.positions.mean(0)
+    # Rows of `axes` are the principal directions; the last is forced right-handed, or the view would be a mirror image.
+    _, _, axes = np.linalg.svd(centred.astype(float), full_matrices=len(centred) < 3)
+    axes[2] = np.cross(axes[0], axes[1])
+    x, y, depth = (centred @ axes.T).T
+    for i, j in [] if molecule.bonds is None else molecule.bonds:
+        axis.plot([x[i], x[j]], [y[i], y[j]], color="#999999", lw=2.2, zorder=float(min(depth[i], depth[j])) - 0.01)
+    for i, number in enumerate(molecule.atomic_numbers.tolist()):
+        circle = plt.Circle(
+            (x[i], y[i]),
+            _RADII.get(number, 0.38),
+            facecolor=_COLOURS.get(number, "#CC79A7"),
+            edgecolor="black",
+            lw=0.4,
+            zorder=float(depth[i]),
+        )
+        axis.add_patch(circle)
+    axis.autoscale_view()
+    axis.margins(0.05)

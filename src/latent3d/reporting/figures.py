@@ -1,0 +1,145 @@
+"""Figures of a dataset: quality bars, energy distributions, training curves, drawings of samples."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from latent3d.errors import UserError
+from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
+from latent3d.reporting.columns import QUALITY, header
+from latent3d.reporting.drawings import samples_figure
+from latent3d.reporting.rows import TableRow, sample_folders, training_folders
+from latent3d.reporting.style import LINE_STYLES, colour, save
+from latent3d.reporting.tables import quality_table
+
+FIGURES = ("quality", "energy", "samples", "training")
+PANELS = ("legacy_molecule_stability", "legacy_validity", "strict_validity", "valid_unique_novel")
+
+
+def make_figure(name: str, dataset: str, rows: list[TableRow], results: Path, out: Path) -> None:
+    """Draw the figure `name` (one of FIGURES) to `out` (.svg), and a PNG beside it.
+
+    Raises:
+        UserError: a measurement is missing or unreadable.
+    """
+    makers = {
+        "quality": quality_figure,
+        "energy": energy_figure,
+        "samples": samples_figure,
+        "training": training_figure,
+    }
+    save(makers[name](dataset, rows, results), out)
+
+
+def quality_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+    """Bars per row: raw solid, after MMFF94 light; whiskers: standard deviation over seeds; dashes: the first row."""
+    table = quality_table(dataset, rows, results).set_index(["row", "geometry"])
+    figure, axes = plt.subplots(1, len(PANELS), figsize=(11, 1.2 + 0.42 * len(rows)), sharey=True)
+    for axis, panel in zip(axes, PANELS, strict=True):
+        column = next(quantity.column for quantity in QUALITY if quantity.name == panel)
+        for line, row in enumerate(rows):
+            for geometry in row.geometries:
+                _bar(axis, line, row, geometry, table.loc[(row.name, geometry)], column)
+        if (rows[0].name, "raw") in table.index:
+            axis.axvline(table.loc[(rows[0].name, "raw"), column], color="black", lw=0.8, ls="--", zorder=0)
+        axis.set(title=header(column).split(" (")[0], xlabel="% of requested samples", xlim=(0, 112))
+        axis.set_xticks([0, 25, 50, 75, 100])
+    axes[0].set_yticks(range(len(rows)), [row.name for row in rows])
+    axes[0].invert_yaxis()
+    handles = [
+        Patch(facecolor="#555555", label="raw"),
+        Patch(facecolor="#55555555", hatch="////", label="after MMFF94"),
+    ]
+    figure.legend(handles=handles, loc="outside lower right", ncols=2)
+    figure.suptitle(f"{dataset}: quality of samples (dashed: {rows[0].name}, raw)", x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _bar(axis: Axes, line: int, row: TableRow, geometry: str, values: pd.Series, column: str) -> None:
+    mean, std = values[column], values[f"{column}_std"]
+    light = {"alpha": 0.4, "hatch": "////"} if geometry == "mmff" else {}
+    offset = 0.0 if len(row.geometries) == 1 else {"raw": -0.2, "mmff": 0.2}[geometry]
+    if np.isnan(mean):
+        axis.text(1, line + offset, "not measured", va="center", fontsize=6, color="#777777")
+        return
+    axis.barh(line + offset, mean, height=0.36, color=colour(row), edgecolor=colour(row), lw=0.5, **light)
+    if np.isfinite(std):
+        axis.errorbar(mean, line + offset, xerr=std, color="#555555", lw=1, capsize=2)
+    axis.text(
+        min(mean + (std if np.isfinite(std) else 0), 100) + 1, line + offset, f"{mean:.1f}", va="center", fontsize=6
+    )
+
+
+def energy_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+    """GFN2 energy per atom, one ridge per row: raw filled, after MMFF94 as a line. The axis spans the first row's data.
+
+    Energies outside the axis and samples without an energy are counted at the right, so that nothing disappears.
+    """
+    energies = {
+        (row.name, geometry): pd.concat(
+            [pd.read_parquet(f / "gfn2.parquet") for f in sample_folders(results, dataset, row, geometry)]
+        )
+        for row in rows
+        for geometry in row.geometries
+    }
+    reference = _per_atom(energies[rows[0].name, rows[0].geometries[0]])
+    low, high = np.quantile(reference, [0.002, 0.998]) if len(reference) else (-1.0, 0.0)
+    margin = 0.15 * (high - low) + 1e-9
+    edges = np.linspace(low - margin, high + margin, 61)
+    figure, axes = plt.subplots(len(rows), 1, figsize=(8, 0.8 + 0.75 * len(rows)), sharex=True, squeeze=False)
+    for axis, row in zip(axes[:, 0], rows, strict=True):
+        notes = []
+        for geometry in row.geometries:
+            points = energies[row.name, geometry]
+            values = _per_atom(points)
+            # Share of all requested samples, not a density of the survivors.
+            height = np.histogram(values, edges)[0] / max(len(points), 1)
+            fill = {"fill": True, "alpha": 0.45, "lw": 0} if geometry == "raw" else {"lw": 1.2}
+            axis.stairs(height, edges, color=colour(row), **fill)
+            outside = 100 * (1 - height.sum() - (len(points) - len(values)) / max(len(points), 1))
+            failed = 100 * (len(points) - len(values)) / max(len(points), 1)
+            notes.append(f"{geometry}: {abs(outside):.1f} % outside, {failed:.1f} % failed")
+        axis.text(1.0, 0.95, "\n".join(notes), transform=axis.transAxes, fontsize=7, va="top", ha="right")
+        axis.set_ylabel(row.name, rotation=0, ha="right", va="center")
+        axis.set_yticks([])
+        axis.spines["left"].set_visible(False)
+    axes[-1, 0].set_xlabel("GFN2-xTB energy per atom (kcal/mol)")
+    figure.suptitle(f"{dataset}: share of samples by energy (filled: raw, line: after MMFF94)", fontsize=10)
+    return figure
+
+
+def _per_atom(points: pd.DataFrame) -> np.ndarray:
+    known = points.loc[points["status"] == "ok", "energy_per_atom"].dropna()
+    return known.to_numpy(float) * HARTREE_IN_KCAL_PER_MOL
+
+
+def training_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+    """Training loss over steps: one panel per row and stage, one line per training seed."""
+    panels = [(row, stage) for row in rows for stage in row.stages]
+    if not panels:
+        raise UserError(f"No row of {dataset} has a trained stage, so there is no training figure to draw.")
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(3.6 * columns, 2.6 * lines), squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    for axis, (row, stage) in zip(axes.flat, panels, strict=False):
+        axis.set(title=f"{row.name}: {stage}", xlabel="step", ylabel="loss")
+        for number, (seed, folder) in enumerate(training_folders(results, dataset, row)):
+            path = folder / f"{stage}.log.csv"
+            if not path.is_file():
+                axis.text(0.5, 0.5, "no log", transform=axis.transAxes, ha="center", color="#777777")
+                continue
+            log = pd.read_csv(path)
+            style = LINE_STYLES[number % len(LINE_STYLES)]
+            axis.plot(log["step"], log["loss"], color=colour(row), ls=style, lw=1, label=f"seed {seed}")
+            if (log["loss"] > 0).all():
+                axis.set_yscale("log")
+        if len(row.train_seeds) > 1:
+            axis.legend(fontsize=7)
+    figure.suptitle(f"{dataset}: training", x=0.01, ha="left", fontsize=10)
+    return figure

@@ -1,0 +1,152 @@
+"""One self-contained HTML file: what was run, tables, figures, failures by reason, provenance. Opens offline."""
+
+import base64
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+import latent3d
+from latent3d.errors import UserError
+from latent3d.files import read_json, write_text
+from latent3d.reporting.columns import header
+from latent3d.reporting.figures import FIGURES
+
+HERE = Path(__file__).parent
+TITLES = {
+    "quality": "Quality",
+    "energy": "Energies (GFN2-xTB single points)",
+    "autoencoder": "Autoencoders (held-out reconstruction)",
+    "cost": "Cost",
+}
+FIGURE_TITLES = {
+    "quality": "Stability and validity, raw and after MMFF94",
+    "energy": "Energy per atom",
+    "training": "Training curves",
+    "samples": "Samples as generated",
+}
+# Said once above each table, or found in the failures section, so not repeated in every line.
+HIDDEN = ("dataset", "subset", "failures")
+
+
+def write_report(results: Path, datasets: list[str], out: Path) -> None:
+    """Write the report on the datasets' tables and figures in `results`.
+
+    Raises:
+        UserError: a table is missing.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("report.html.jinja").render(
+        css=Markup((HERE / "report.css").read_text()),
+        javascript=Markup((HERE / "report.js").read_text()),
+        version=latent3d.__version__,
+        datasets=[_dataset(results, dataset) for dataset in datasets],
+    )
+    write_text(out, page)
+
+
+def _dataset(results: Path, dataset: str) -> dict:
+    """Everything the template shows of one dataset."""
+    tables = {name: _read_table(results, name, dataset) for name in TITLES}
+    quality = tables["quality"]
+    if quality is None:
+        raise UserError(f"{_table_path(results, 'quality', dataset)} does not exist. Make it first: it is a target.")
+    return {
+        "name": dataset,
+        "subset": quality["subset"].iloc[0],
+        "rows": list(quality["row"].unique()),
+        "tables": [
+            {"name": name, "title": TITLES[name], **_cells(table)}
+            for name, table in tables.items()
+            if table is not None and len(table)
+        ],
+        "figures": [
+            {"title": FIGURE_TITLES[name], "data": _data_uri(path)}
+            for name in FIGURES
+            if (path := results / f"fig_{name}_{dataset}.svg").is_file()
+        ],
+        "failures": _failures(tables),
+        **_provenance(results, dataset, quality),
+    }
+
+
+def _table_path(results: Path, name: str, dataset: str) -> Path:
+    return results / (f"table_{dataset}.csv" if name == "quality" else f"table_{name}_{dataset}.csv")
+
+
+def _read_table(results: Path, name: str, dataset: str) -> pd.DataFrame | None:
+    path = _table_path(results, name, dataset)
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_csv(path, dtype={"training_seeds": str, "sampling_seeds": str, "n_per_seed": str})
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a readable table ({error}). Delete it and make it again.") from error
+
+
+def _cells(table: pd.DataFrame) -> dict:
+    """Headers and cells; a mean and its standard deviation share a cell, which sorts by the mean."""
+    shown = [
+        name
+        for name in table.columns
+        if name not in HIDDEN and not name.startswith("published_") and not name.endswith("_std")
+    ]
+    lines = [[_cell(line, name) for name in shown] for line in table.to_dict("records")]
+    return {"headers": [header(name) for name in shown], "lines": lines}
+
+
+def _cell(line: dict, name: str) -> dict:
+    value = line[name]
+    if pd.isna(value):
+        return {"text": "", "sort": "", "title": ""}
+    if isinstance(value, str):
+        return {"text": value, "sort": value, "title": ""}
+    std = line.get(f"{name}_std", float("nan"))
+    title = ""
+    if name.endswith("_published"):
+        title = f"{line['published_system']}: {line['published_protocol']}, {line['published_source']}"
+    return {
+        "text": _number(value) + ("" if pd.isna(std) else f" ± {_number(std)}"),
+        "sort": float(value),
+        "title": title,
+    }
+
+
+def _number(value: float) -> str:
+    if float(value).is_integer() and abs(value) < 1e12:
+        return f"{int(value):,}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def _failures(tables: dict[str, pd.DataFrame | None]) -> list[dict]:
+    """Every line with failures: where, and how many by reason, over all seeds."""
+    return [
+        {"kind": kind, "row": line["row"], "geometry": line["geometry"], "reasons": line["failures"]}
+        for name, kind in (("quality", "quality"), ("energy", "energy"))
+        if (table := tables[name]) is not None
+        for line in table.to_dict("records")
+        if isinstance(line["failures"], str)
+    ]
+
+
+def _provenance(results: Path, dataset: str, quality: pd.DataFrame) -> dict:
+    """Package versions, and the hash of every samples file behind the tables."""
+    versions: dict[str, set[str]] = {}
+    files = []
+    for line in quality.to_dict("records"):
+        for train in line["training_seeds"].split():
+            for sample in line["sampling_seeds"].split():
+                folder = Path(dataset, line["row"], f"train{train}", f"sample{sample}", line["geometry"])
+                origin = read_json(results / folder / "metrics.json").get("provenance", {})
+                files.append({"path": folder / "samples.parquet", "sha256": origin.get("samples_sha256", "")})
+                for package, version in origin.get("versions", {}).items():
+                    versions.setdefault(package, set()).add(version)
+    return {"files": files, "versions": {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())}}
+
+
+def _data_uri(path: Path) -> str:
+    # An <img> keeps the identifiers inside several SVG files apart, which inlined <svg> elements would mix up.
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()

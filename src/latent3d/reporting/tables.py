@@ -1,0 +1,202 @@
+"""Tables: one line per row and geometry, mean and standard deviation over training and sampling seeds.
+
+Made of measurements alone (metrics.json, gfn2.parquet, reconstruction.json, run.json). A failed row keeps its line.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from latent3d.files import atomic_path, read_json
+from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
+from latent3d.reporting.columns import AUTOENCODER, ENERGY, QUALITY, Quantity
+from latent3d.reporting.published import published_values
+from latent3d.reporting.rows import TableRow, describe_subset, sample_folders, training_folders
+
+TABLES = ("quality", "energy", "autoencoder", "cost")
+
+
+def make_table(
+    name: str, dataset: str, rows: list[TableRow], results: Path, published: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The table `name` (one of TABLES) of a dataset.
+
+    Raises:
+        UserError: a measurement is missing or unreadable.
+    """
+    if name == "quality":
+        return quality_table(dataset, rows, results, published)
+    return {"energy": energy_table, "autoencoder": autoencoder_table, "cost": cost_table}[name](dataset, rows, results)
+
+
+def write_table(path: Path | str, table: pd.DataFrame) -> None:
+    """Write a table as CSV, atomically; six significant digits, missing values empty."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def mean_and_std(quantity: Quantity, values: Iterable[float | None]) -> dict[str, float]:
+    """Two columns: mean over the seeds that have the value, and sample standard deviation (NaN for fewer than two)."""
+    known = np.array([value for value in values if value is not None], float) * quantity.scale
+    known = known[np.isfinite(known)]
+    return {
+        quantity.column: float(known.mean()) if len(known) else np.nan,
+        f"{quantity.column}_std": float(known.std(ddof=1)) if len(known) > 1 else np.nan,
+    }
+
+
+def quality_table(
+    dataset: str, rows: list[TableRow], results: Path, published: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Validity, stability, uniqueness and novelty, in percent of all requested samples, and failures by reason.
+
+    Metrics in metrics.json that are neither in QUALITY nor in ENERGY follow as they are, by name.
+    """
+    lines = []
+    for row in rows:
+        for geometry in row.geometries:
+            measured = [read_json(f / "metrics.json") for f in sample_folders(results, dataset, row, geometry)]
+            line = _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
+            for quantity in _with_unlisted(QUALITY, ENERGY, [m["values"] for m in measured]):
+                line |= mean_and_std(quantity, [m["values"].get(quantity.name) for m in measured])
+            line["failures"] = join_failures(Counter(), *(m["failures"] for m in measured))
+            if published is not None and geometry in row.published:
+                line |= published_values(published, row.published[geometry], QUALITY)
+            lines.append(line)
+    return _beside(pd.DataFrame(lines))
+
+
+def energy_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
+    """GFN2-xTB single points: success among all requested samples, distance to the data, medians of the rest."""
+    lines = []
+    for row in rows:
+        for geometry in row.geometries:
+            folders = sample_folders(results, dataset, row, geometry)
+            measured = [read_json(folder / "metrics.json") for folder in folders]
+            points = [pd.read_parquet(folder / "gfn2.parquet") for folder in folders]
+            line = _identity(dataset, results, row, geometry, [len(point) for point in points])
+            for quantity in ENERGY:
+                line |= mean_and_std(quantity, [m["values"].get(quantity.name) for m in measured])
+            for quantity, column, summary in _ENERGY_SUMMARIES:
+                line |= mean_and_std(
+                    quantity, [summary(point.loc[point["status"] == "ok", column]) for point in points]
+                )
+            reasons = [point.loc[point["status"] != "ok", "status"].value_counts().to_dict() for point in points]
+            line["failures"] = join_failures(Counter(), *reasons)
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+_ENERGY_SUMMARIES = [
+    (
+        Quantity("gfn2_energy_per_atom_median", "kcal_per_mol", "", HARTREE_IN_KCAL_PER_MOL),
+        "energy_per_atom",
+        pd.Series.median,
+    ),
+    (Quantity("gfn2_dipole_mean", "debye"), "dipole", pd.Series.mean),
+    (Quantity("gfn2_gap_mean", "ev"), "gap", pd.Series.mean),
+]
+
+
+def autoencoder_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
+    """Reconstruction of held-out molecules, mean and standard deviation over training seeds."""
+    lines = []
+    for row in rows:
+        if not row.autoencoder:
+            continue
+        measured = [read_json(f / "reconstruction.json") for _, f in training_folders(results, dataset, row)]
+        line = {
+            "row": row.name,
+            "dataset": dataset,
+            "subset": describe_subset(results, dataset),
+            "n_test": _one_or_all(m["n"] for m in measured),
+            "training_seeds": _one_or_all(row.train_seeds),
+        }
+        for quantity in _with_unlisted(AUTOENCODER, [], [m["values"] for m in measured]):
+            line |= mean_and_std(quantity, [m["values"].get(quantity.name) for m in measured])
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def cost_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
+    """Parameters, training time by stage (autoencoders included), time per sampled molecule, peak memory, device."""
+    lines = []
+    for row in rows:
+        stages = [
+            {stage: read_json(folder / f"{stage}.run.json") for stage in row.stages}
+            for _, folder in training_folders(results, dataset, row)
+        ]
+        samplings = _sampling_runs(results, dataset, row, "raw")
+        relaxations = _sampling_runs(results, dataset, row, "mmff") if "mmff" in row.geometries else []
+        runs = [run for training in stages for run in training.values()] + [run for run, _ in samplings]
+        line = _identity(dataset, results, row, None, [n for _, n in samplings])
+        line["parameters"] = sum(run.get("parameters") or 0 for run in stages[0].values()) or None
+        line["training_steps"] = sum(run.get("steps") or 0 for run in stages[0].values()) or None
+        if row.stages:
+            line |= mean_and_std(
+                Quantity("training_total", "s", "down"), [sum(r["seconds"] for r in t.values()) for t in stages]
+            )
+        for stage in row.stages:
+            line |= mean_and_std(Quantity(f"training_{stage}", "s", "down"), [t[stage]["seconds"] for t in stages])
+        for name, timed in (("sampling", samplings), ("mmff", relaxations)):
+            line |= mean_and_std(
+                Quantity(f"{name}_per_molecule", "s", "down"), [run["seconds"] / n for run, n in timed if n]
+            )
+        line["peak_memory_mb"] = max((run.get("peak_memory_mb") or 0 for run in runs), default=None)
+        line["device"] = _one_or_all(run.get("device") or "cpu" for run in runs)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def join_failures(total: Counter[str], *counts: Mapping[str, int]) -> str:
+    """`reason count` of all sets of samples together, most frequent first."""
+    for count in counts:
+        total.update({reason: number for reason, number in count.items() if reason != "ok" and number})
+    return "; ".join(f"{reason} {number}" for reason, number in sorted(total.items(), key=lambda x: (-x[1], x[0])))
+
+
+def _identity(
+    dataset: str, results: Path, row: TableRow, geometry: str | None, requested: list[int]
+) -> dict[str, object]:
+    """What every line says about itself. `n_per_seed` is the number of requested samples of each set."""
+    return {
+        "row": row.name,
+        **({"geometry": geometry} if geometry else {}),
+        "dataset": dataset,
+        "subset": describe_subset(results, dataset),
+        "n_per_seed": _one_or_all(requested),
+        "training_seeds": _one_or_all(row.train_seeds),
+        "sampling_seeds": _one_or_all(row.sample_seeds),
+    }
+
+
+def _one_or_all(values: Iterable[object]) -> str:
+    return " ".join(str(value) for value in dict.fromkeys(values))
+
+
+def _with_unlisted(
+    quantities: list[Quantity], elsewhere: list[Quantity], measured: list[Mapping[str, object]]
+) -> list[Quantity]:
+    """The quantities, then every measured one that no list names: a new metric needs no change here."""
+    listed = {quantity.name for quantity in (*quantities, *elsewhere)}
+    return quantities + [Quantity(name) for name in sorted({name for values in measured for name in values} - listed)]
+
+
+def _beside(table: pd.DataFrame) -> pd.DataFrame:
+    """Move every published value beside ours."""
+    columns = [name for name in table.columns if not name.endswith("_published")]
+    for name in [name for name in table.columns if name.endswith("_published")]:
+        columns.insert(columns.index(name.removesuffix("_published") + "_std") + 1, name)
+    return table[columns]
+
+
+def _sampling_runs(results: Path, dataset: str, row: TableRow, geometry: str) -> list[tuple[dict, int]]:
+    """run.json and number of requested samples of every set of samples."""
+    return [
+        (read_json(folder / "run.json"), pq.read_metadata(folder / "samples.parquet").num_rows)
+        for folder in sample_folders(results, dataset, row, geometry)
+    ]
