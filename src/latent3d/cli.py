@@ -21,6 +21,10 @@ Option = typer.Option
 Argument = typer.Argument
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
 def main() -> None:
     """Run the command line; a user's mistake ends in one sentence and exit code 2, never in a traceback."""
     try:
@@ -109,6 +113,29 @@ def score(
     from latent3d.metrics.score import score_files
 
     score_files(files, reference, reference_energies)
+
+
+@app.command("energy")
+def _energy(
+    files: list[Path] = Argument(help="samples.parquet files (or a dataset's Parquet file)"),
+    processes: int = Option(_cores(), min=1, help="worker processes, one thread each"),
+) -> None:
+    """Write gfn2.parquet (GFN2-xTB single points) beside each samples file."""
+    from latent3d.energy.evaluate import evaluate_files
+
+    evaluate_files(files, processes)
+
+
+@app.command("mini")
+def _mini(
+    out: Path = Option(help="Parquet file to write, e.g. resources/mini.parquet"),
+    processes: int = Option(_cores(), min=1, help="worker processes, one thread each"),
+    checkpoints: Path = Option(Path("checkpoints"), help="folder for finished molecules; an interrupted run continues"),
+) -> None:
+    """Generate the embedded dataset from nothing: enumeration, GFN2-xTB geometries and properties."""
+    from latent3d.datasets.mini import make_mini
+
+    make_mini(out, processes, checkpoints)
 
 
 if __name__ == "__main__":
