@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 import jinja2
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -108,17 +109,15 @@ def _cell(line: dict, name: str) -> dict:
     title = ""
     if name.endswith("_published"):
         title = f"{line['published_system']}: {line['published_protocol']}, {line['published_source']}"
-    return {
-        "text": _number(value) + ("" if pd.isna(std) else f" ± {_number(std)}"),
-        "sort": float(value),
-        "title": title,
-    }
+    return {"text": _number(name, float(value), std), "sort": float(value), "title": title}
 
 
-def _number(value: float) -> str:
-    if float(value).is_integer() and abs(value) < 1e12:
+def _number(name: str, value: float, std: float) -> str:
+    """`value ± std` with equal decimals: one for percentages, else so that three digits of the value show."""
+    if pd.isna(std) and "_pct" not in name and value.is_integer():
         return f"{int(value):,}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    decimals = 1 if "_pct" in name or value == 0 else min(6, max(0, 2 - int(np.floor(np.log10(abs(value))))))
+    return f"{value:,.{decimals}f}" + ("" if pd.isna(std) else f" ± {std:,.{decimals}f}")
 
 
 def _failures(tables: dict[str, pd.DataFrame | None]) -> list[dict]:

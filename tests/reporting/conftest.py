@@ -1,0 +1,112 @@
+"""Small measured results: two sampling seeds of three rows, one of them with failures, in the layout of results/."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from rdkit import Chem
+from rdkit.Chem import AllChem
+
+from latent3d.files import write_json
+from latent3d.molecules.molecules import Molecule, from_list
+from latent3d.molecules.parquet import write_parquet
+from latent3d.molecules.rdkit import from_rdkit
+from latent3d.reporting.rows import parse_rows
+
+SMILES = ["CCO", "c1ccoc1", "C[C@H](N)C=O", "C#N", "CC(=O)[O-]", "c1cc[nH]c1", "FC1CC1", "O"]
+NOTHING = Molecule(np.zeros(0, np.uint8), np.zeros((0, 3), np.float32))
+
+
+def molecules(failed=()):
+    """The molecules of SMILES with ETKDG geometries; those in `failed` are empty."""
+    made = []
+    for number, smiles in enumerate(SMILES):
+        mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
+        AllChem.EmbedMolecule(mol, randomSeed=1)
+        made.append(NOTHING if number in failed else from_rdkit(mol))
+    return made
+
+
+def write_samples(folder, values, failed=()):
+    """One set of samples with every measurement beside it. `values` are the metrics of metrics.json."""
+    n = len(SMILES)
+    status = ["decode_failed" if number in failed else "ok" for number in range(n)]
+    table = pd.DataFrame({"sample_index": range(n), "seed": 0, "status": status})
+    write_parquet(folder / "samples.parquet", from_list(molecules(failed), table))
+    energies = np.where(np.isin(range(n), list(failed)), np.nan, -3.0 + 0.01 * np.arange(n))
+    pd.DataFrame(
+        {
+            "sample_index": range(n),
+            "status": ["no_molecule" if number in failed else "ok" for number in range(n)],
+            "energy": energies * 8,
+            "energy_per_atom": energies,
+            "dipole": np.where(np.isnan(energies), np.nan, 2.0),
+            "gap": np.where(np.isnan(energies), np.nan, 7.5),
+        }
+    ).to_parquet(folder / "gfn2.parquet")
+    failures = {"decode_failed": len(failed)} if failed else {}
+    provenance = {"samples_sha256": "ab" * 32, "versions": {"rdkit": "2026.9.1"}}
+    metrics = {"schema_version": 1, "n_requested": n, "values": values, "failures": failures, "provenance": provenance}
+    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "run.json", {"seconds": 4.0, "peak_memory_mb": 500.0, "device": "cpu"})
+
+
+def metric_values(stability, wasserstein=1.5):
+    names = ["legacy_atom_stability", "legacy_validity", "legacy_uniqueness", "legacy_novelty", "strict_validity"]
+    values = dict.fromkeys([*names, "valid_unique", "valid_unique_novel", "gfn2_success"], 0.9)
+    return {**values, "legacy_molecule_stability": stability, "gfn2_energy_per_atom_wasserstein": wasserstein}
+
+
+ROWS = [
+    {"name": "data_test", "base": "controls", "position": 0, "geometries": ["raw", "mmff"], "train_seeds": [0]},
+    {"name": "cloud", "base": "controls", "position": 4, "geometries": ["raw"], "train_seeds": [0]},
+    {
+        "name": "ours",
+        "base": "latent3d",
+        "position": 5,
+        "geometries": ["raw", "mmff"],
+        "train_seeds": [0, 1],
+        "stages": ["topology", "diffusion"],
+        "autoencoder": True,
+        "published": {"raw": "ldm3dg_no_mmff", "mmff": "ldm3dg"},
+    },
+]
+
+
+@pytest.fixture(scope="session")
+def rows_json():
+    return json.dumps([{"sample_seeds": [0, 1], **row} for row in ROWS])
+
+
+@pytest.fixture(scope="session")
+def rows(rows_json):
+    return parse_rows(rows_json)
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory, rows):
+    """results/ with the measurements of the dataset `toy`."""
+    root = tmp_path_factory.mktemp("results")
+    split = ["train"] * 5 + ["valid"] + ["test"] * 2
+    write_parquet(root / "toy" / "dataset.parquet", from_list(molecules(), pd.DataFrame({"split": split})))
+    for row in rows:
+        for train in row.train_seeds:
+            folder = root / "toy" / row.name / f"train{train}"
+            for stage in row.stages:
+                run = {"seconds": 60.0 + 20 * train, "peak_memory_mb": 900, "device": "cpu", "parameters": 1000}
+                write_json(folder / f"{stage}.run.json", {**run, "steps": 200})
+                steps = np.arange(1, 200, 10)
+                log = pd.DataFrame({"step": steps, "loss": 2 / steps + 0.1 * (1 + train)})
+                log.to_csv(folder / f"{stage}.log.csv", index=False)
+            if row.autoencoder:
+                values = {"exact_match_2d": 0.9 + 0.02 * train, "rmsd_heavy": 0.2, "rmsd_heavy_shuffled": 0.6}
+                write_json(folder / "reconstruction.json", {"schema_version": 1, "n": 2, "values": values})
+            for sample in row.sample_seeds:
+                for geometry in row.geometries:
+                    if row.name == "cloud":
+                        values, failed = {**metric_values(0.0, None), "strict_validity": 0.0}, tuple(range(8))
+                    else:
+                        values, failed = metric_values(0.8 + 0.02 * sample + 0.04 * train), (1,) * (row.name == "ours")
+                    write_samples(folder / f"sample{sample}" / geometry, values, failed)
+    return root

@@ -1,0 +1,146 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latent3d.errors import UserError
+from latent3d.reporting.columns import Quantity, header
+from latent3d.reporting.published import published_values, read_published
+from latent3d.reporting.rows import parse_rows
+from latent3d.reporting.tables import (
+    autoencoder_table,
+    cost_table,
+    energy_table,
+    mean_and_std,
+    quality_table,
+    write_table,
+)
+
+PUBLISHED = "resources/published/published_results.csv"
+
+
+def line(table, row, geometry=None):
+    chosen = table[table["row"] == row]
+    if geometry is not None:
+        chosen = chosen[chosen["geometry"] == geometry]
+    assert len(chosen) == 1
+    return chosen.iloc[0]
+
+
+def test_quality_is_mean_and_sample_deviation_over_both_kinds_of_seeds(results, rows):
+    table = quality_table("toy", rows, results)
+    assert list(zip(table["row"], table["geometry"], strict=True)) == [
+        ("data_test", "raw"),
+        ("data_test", "mmff"),
+        ("cloud", "raw"),
+        ("ours", "raw"),
+        ("ours", "mmff"),
+    ]
+    ours = line(table, "ours", "raw")
+    values = [80, 82, 84, 86]  # percent; training seeds 0, 0, 1, 1
+    assert ours["legacy_molecule_stability_pct_up"] == pytest.approx(np.mean(values))
+    assert ours["legacy_molecule_stability_pct_up_std"] == pytest.approx(np.std(values, ddof=1))
+    assert (ours["n_per_seed"], ours["training_seeds"], ours["sampling_seeds"]) == ("8", "0 1", "0 1")
+    assert ours["subset"] == "5 train, 1 valid, 2 test"
+
+
+def test_a_row_of_failures_stays_with_its_reasons(results, rows):
+    cloud = line(quality_table("toy", rows, results), "cloud", "raw")
+    assert cloud["strict_validity_pct_up"] == 0
+    assert cloud["failures"] == "decode_failed 16"
+    energy = line(energy_table("toy", rows, results), "cloud", "raw")
+    assert energy["failures"] == "no_molecule 16"
+    assert np.isnan(energy["gfn2_energy_per_atom_wasserstein_kcal_per_mol_down"])
+    assert np.isnan(energy["gfn2_energy_per_atom_median_kcal_per_mol"])
+
+
+def test_energies_are_in_kcal_per_mol_and_leave_failed_samples_out_of_medians(results, rows):
+    energy = line(energy_table("toy", rows, results), "ours", "raw")
+    known = np.delete(-3.0 + 0.01 * np.arange(8), 1)
+    assert energy["gfn2_energy_per_atom_median_kcal_per_mol"] == pytest.approx(np.median(known) * 627.5094740631)
+    assert energy["gfn2_dipole_mean_debye"] == pytest.approx(2.0)
+    assert energy["n_per_seed"] == "8"
+
+
+def test_a_metric_that_no_list_names_gets_a_column(results, rows, tmp_path):
+    folder = tmp_path / "toy" / "cloud" / "train0" / "sample0" / "raw"
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "dataset.parquet").write_bytes((results / "toy" / "dataset.parquet").read_bytes())
+    folder.mkdir(parents=True)
+    metrics = {"n_requested": 8, "values": {"strict_validity": 0.5, "fresh_metric": 3.25}, "failures": {}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    row = rows[1].model_copy(update={"sample_seeds": [0]})
+    table = quality_table("toy", [row], tmp_path)
+    assert table["fresh_metric"].item() == 3.25
+    assert table["strict_validity_pct_up"].item() == 50
+    assert np.isnan(table["strict_validity_pct_up_std"].item())  # one seed has no deviation
+
+
+def test_missing_values_are_left_out_of_the_mean_and_are_not_zero():
+    columns = mean_and_std(Quantity("x", "s", "down"), [1.0, None, 3.0])
+    assert columns == {"x_s_down": 2.0, "x_s_down_std": pytest.approx(np.sqrt(2))}
+    assert np.isnan(mean_and_std(Quantity("x"), [None])["x"])
+
+
+def test_published_values_stand_beside_ours_and_come_from_one_source(results, rows):
+    table = quality_table("toy", rows, results, read_published(PUBLISHED))
+    columns = list(table.columns)
+    place = columns.index("legacy_molecule_stability_pct_up")
+    assert columns[place + 1 : place + 3] == [
+        "legacy_molecule_stability_pct_up_std",
+        "legacy_molecule_stability_pct_up_published",
+    ]
+    assert line(table, "ours", "raw")["legacy_molecule_stability_pct_up_published"] == 0.23
+    assert line(table, "ours", "mmff")["legacy_molecule_stability_pct_up_published"] == 86.874
+    assert line(table, "ours", "mmff")["published_source"].endswith("(read_from_author_repository)")
+    assert np.isnan(line(table, "data_test", "raw")["legacy_molecule_stability_pct_up_published"])
+
+
+def test_an_unknown_published_system_is_named():
+    with pytest.raises(UserError, match="no system 'ldm3gd'"):
+        published_values(read_published(PUBLISHED), "ldm3gd", [Quantity("a", published="validity")])
+
+
+def test_autoencoder_table_has_autoencoders_only(results, rows):
+    table = autoencoder_table("toy", rows, results)
+    assert list(table["row"]) == ["ours"]
+    assert table["exact_match_2d_pct_up"].item() == pytest.approx(91)
+    assert table["exact_match_2d_pct_up_std"].item() == pytest.approx(np.sqrt(2))
+    assert table["rmsd_heavy_angstrom_down"].item() == 0.2
+    assert table["n_test"].item() == "2"
+
+
+def test_cost_counts_every_stage_and_divides_by_requested_samples(results, rows):
+    table = cost_table("toy", rows, results)
+    ours = line(table, "ours")
+    assert ours["training_total_s_down"] == pytest.approx((120 + 160) / 2)
+    assert ours["training_topology_s_down"] == pytest.approx(70)
+    assert ours["parameters"] == 2000
+    assert ours["sampling_per_molecule_s_down"] == pytest.approx(0.5)
+    assert ours["peak_memory_mb"] == 900
+    assert np.isnan(line(table, "cloud")["parameters"])
+
+
+def test_a_written_table_is_the_same_byte_for_byte_and_reads_back(results, rows, tmp_path):
+    for name in ("a.csv", "b.csv"):
+        write_table(tmp_path / name, quality_table("toy", rows, results))
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert pd.read_csv(tmp_path / "a.csv")["legacy_molecule_stability_pct_up"].iloc[3] == 83
+
+
+def test_a_missing_measurement_is_named(results, rows):
+    lost = rows[0].model_copy(update={"name": "lost"})
+    with pytest.raises(UserError, match=r"lost/train0/sample0/raw/metrics.json does not exist"):
+        quality_table("toy", [lost], results)
+
+
+def test_rows_that_are_no_json_are_refused():
+    with pytest.raises(UserError, match="--rows is not a JSON list"):
+        parse_rows("[{")
+
+
+def test_headers_say_unit_and_direction():
+    assert header("strict_validity_pct_up") == "strict validity (%, ↑)"
+    assert header("bond_length_mae_angstrom_down") == "bond length mae (Å, ↓)"
+    assert header("gfn2_energy_per_atom_wasserstein_kcal_per_mol_down").endswith("(kcal/mol, ↓)")
