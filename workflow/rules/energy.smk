@@ -1,5 +1,23 @@
 """GFN2-xTB energies. One job covers all sampling seeds and geometries of a row and training seed (see `groups`)."""
 
+
+rule energy_reference:
+    """Of all molecules of a dataset: the distribution that the energies of samples are compared with."""
+    input:
+        "results/{dataset}/dataset.parquet",
+    output:
+        "results/{dataset}/gfn2.parquet",
+    log:
+        "logs/{dataset}/energy.log",
+    conda:
+        "../../envs/energy.yaml"
+    threads: 8
+    message:
+        "{wildcards.dataset}: GFN2-xTB energies of the dataset"
+    shell:
+        "latent3d energy {input:q} --processes {threads} 2>&1 | tee -i {log:q}"
+
+
 for DATASET, GEOMETRIES, ROWS in groups():
 
     rule:

@@ -7,6 +7,7 @@ for DATASET, GEOMETRIES, ROWS in groups():
             f"score_{DATASET}_{'_'.join(GEOMETRIES)}"
         input:
             reference="results/{dataset}/dataset.parquet",
+            reference_energies="results/{dataset}/gfn2.parquet",
             samples=of_samples(DATASET, GEOMETRIES, "samples.parquet"),
             energies=of_samples(DATASET, GEOMETRIES, "gfn2.parquet"),
         output:
@@ -22,4 +23,5 @@ for DATASET, GEOMETRIES, ROWS in groups():
         message:
             "{wildcards.dataset}: scoring {wildcards.row} (training seed {wildcards.train_seed})"
         shell:
-            "latent3d score {input.samples:q} --reference {input.reference:q} 2>&1 | tee -i {log:q}"
+            "latent3d score {input.samples:q} --reference {input.reference:q}"
+            " --reference-energies {input.reference_energies:q} 2>&1 | tee -i {log:q}"

@@ -82,4 +82,6 @@ def header(column: str) -> str:
         if name.endswith("_" + ending):
             name = name.removesuffix("_" + ending)
             details.insert(0, label)
-    return name.replace("_", " ") + (f" ({', '.join(details)})" if details else "")
+    # No-break spaces keep unit and direction on one line of a narrow header.
+    details_text = ",\u00a0".join(details)
+    return name.replace("_", " ") + (f" ({details_text})" if details else "")

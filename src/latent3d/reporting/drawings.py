@@ -61,12 +61,11 @@ def _draw_graph(axis: Axes, molecule: Molecule) -> None:
     for atom, (x, y) in zip(mol.GetAtoms(), place, strict=True):
         number, charge = atom.GetAtomicNum(), atom.GetFormalCharge()
         if number == 6 and not charge and mol.GetNumAtoms() > 1:
-            axis.plot(x, y, alpha=0)
             continue
-        text = ELEMENTS[number] + {0: "", 1: "+", -1: "-"}.get(charge, f"{charge:+d}")
+        text = ELEMENTS[number] + _hydrogens(atom.GetTotalNumHs()) + _charge(charge)
         box = {"boxstyle": "circle,pad=0.1", "facecolor": "white", "edgecolor": "none"}
         axis.text(x, y, text, ha="center", va="center", fontsize=8, color=_COLOURS.get(number, "#CC79A7"), bbox=box)
-    axis.margins(0.2)
+    _same_scale(axis, place, 2.6)
 
 
 def _draw_geometry(axis: Axes, molecule: Molecule) -> None:
@@ -91,5 +90,20 @@ def _draw_geometry(axis: Axes, molecule: Molecule) -> None:
             zorder=float(depth[i]),
         )
         axis.add_patch(circle)
-    axis.autoscale_view()
-    axis.margins(0.05)
+    _same_scale(axis, np.stack([x, y], 1), 3.0)
+
+
+def _same_scale(axis: Axes, place: np.ndarray, smallest: float) -> None:
+    """Centre the drawing; small molecules are drawn to the scale of a molecule with the half-width `smallest`."""
+    low, high = place.min(0), place.max(0)
+    half = max(smallest, float((high - low).max()) / 2 + 0.7)
+    centre = (low + high) / 2
+    axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half))
+
+
+def _hydrogens(number: int) -> str:
+    return "" if number == 0 else "H" if number == 1 else f"H$_{number}$"
+
+
+def _charge(charge: int) -> str:
+    return "" if charge == 0 else {1: "$^+$", -1: "$^-$"}.get(charge, f"$^{{{charge:+d}}}$")

@@ -64,7 +64,7 @@ def _bar(axis: Axes, line: int, row: TableRow, geometry: str, values: pd.Series,
     light = {"alpha": 0.4, "hatch": "////"} if geometry == "mmff" else {}
     offset = 0.0 if len(row.geometries) == 1 else {"raw": -0.2, "mmff": 0.2}[geometry]
     if np.isnan(mean):
-        axis.text(1, line + offset, "not measured", va="center", fontsize=6, color="#777777")
+        axis.text(1, line + offset, "not measured", va="center", fontsize=7, color="#777777")
         return
     axis.barh(line + offset, mean, height=0.36, color=colour(row), edgecolor=colour(row), lw=0.5, **light)
     if np.isfinite(std):
@@ -90,25 +90,28 @@ def energy_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figu
     low, high = np.quantile(reference, [0.002, 0.998]) if len(reference) else (-1.0, 0.0)
     margin = 0.15 * (high - low) + 1e-9
     edges = np.linspace(low - margin, high + margin, 61)
-    figure, axes = plt.subplots(len(rows), 1, figsize=(8, 0.8 + 0.75 * len(rows)), sharex=True, squeeze=False)
+    figure, axes = plt.subplots(len(rows), 1, figsize=(9, 0.9 + 0.7 * len(rows)), sharex=True, squeeze=False)
     for axis, row in zip(axes[:, 0], rows, strict=True):
         notes = []
         for geometry in row.geometries:
             points = energies[row.name, geometry]
             values = _per_atom(points)
-            # Share of all requested samples, not a density of the survivors.
-            height = np.histogram(values, edges)[0] / max(len(points), 1)
+            # Shares of all requested samples, not a density of the survivors.
+            requested = max(len(points), 1)
+            height = np.histogram(values, edges)[0] / requested
             fill = {"fill": True, "alpha": 0.45, "lw": 0} if geometry == "raw" else {"lw": 1.2}
             axis.stairs(height, edges, color=colour(row), **fill)
-            outside = 100 * (1 - height.sum() - (len(points) - len(values)) / max(len(points), 1))
-            failed = 100 * (len(points) - len(values)) / max(len(points), 1)
-            notes.append(f"{geometry}: {abs(outside):.1f} % outside, {failed:.1f} % failed")
-        axis.text(1.0, 0.95, "\n".join(notes), transform=axis.transAxes, fontsize=7, va="top", ha="right")
+            outside = ((values < edges[0]) | (values > edges[-1])).sum() / requested
+            failed = (len(points) - len(values)) / requested
+            notes.append(f"{geometry}: {100 * outside:.1f} % outside, {100 * failed:.1f} % failed")
+        axis.text(1.01, 0.5, "\n".join(notes), transform=axis.transAxes, fontsize=7, va="center")
         axis.set_ylabel(row.name, rotation=0, ha="right", va="center")
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
     axes[-1, 0].set_xlabel("GFN2-xTB energy per atom (kcal/mol)")
-    figure.suptitle(f"{dataset}: share of samples by energy (filled: raw, line: after MMFF94)", fontsize=10)
+    figure.suptitle(
+        f"{dataset}: share of samples by energy (filled: raw, line: after MMFF94)", x=0.01, ha="left", fontsize=10
+    )
     return figure
 
 
