@@ -92,11 +92,16 @@ def stable_molecules(molecules: Molecules, atoms_stable: np.ndarray) -> np.ndarr
 def smiles(molecules: Molecules, bonds: PerceivedBonds) -> list[str | None]:
     """SMILES, hydrogens written out, of the largest fragment of each molecule; None where sanitisation fails.
 
+    A coordinate that is not finite fails too: without bonds, every atom would count as a valid fragment.
+
     Samples and training molecules must both come through here: comparing with any other SMILES calls the training
     set novel.
     """
+    finite = np.isfinite(molecules.positions).all(axis=1)
+    lost = np.bincount(molecules.molecule_of_atom[~finite], minlength=len(molecules)) > 0
     with rdBase.BlockLogs():
-        return [_smiles(*parts) for parts in _molecule_parts(molecules, bonds)]
+        parts = zip(_molecule_parts(molecules, bonds), lost, strict=True)
+        return [None if undefined else _smiles(*part) for part, undefined in parts]
 
 
 @dataclass(frozen=True)

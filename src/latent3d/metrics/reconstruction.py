@@ -118,7 +118,8 @@ def _volumes(molecule: Molecule, corners: Sequence[list[int]]) -> np.ndarray:
     """[C] signed volumes spanned by a centre's neighbours: the first three seen from the fourth, or from the centre."""
     x = molecule.positions.astype(np.float64)
     origins = [atoms[4] if len(atoms) == 5 else atoms[0] for atoms in corners]
-    return np.array([np.linalg.det(x[atoms[1:4]] - x[o]) for atoms, o in zip(corners, origins, strict=True)])
+    with np.errstate(invalid="ignore"):  # NaN coordinates give NaN, which is like no sign
+        return np.array([np.linalg.det(x[atoms[1:4]] - x[o]) for atoms, o in zip(corners, origins, strict=True)])
 
 
 def _symmetry_graph(molecule: Molecule) -> Chem.Mol:

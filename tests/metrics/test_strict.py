@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from latent3d.metrics.strict import reference_smiles, strict_validity
+from latent3d.metrics.uniqueness import count_unique
+from latent3d.molecules.molecules import Molecule, from_list
+from latent3d.molecules.rdkit import canonical_smiles
+
+ELEMENTS = {1, 6, 7, 8, 9}
+
+
+def without_atoms(molecule, gone):
+    """The molecule without some atoms and their bonds."""
+    kept = [i for i in range(len(molecule)) if i not in gone]
+    bonds = [(kept.index(i), kept.index(j), k) for k, (i, j) in enumerate(molecule.bonds.tolist())
+             if i in kept and j in kept]  # fmt: skip
+    return Molecule(
+        molecule.atomic_numbers[kept],
+        molecule.positions[kept],
+        np.array([b[:2] for b in bonds], np.int16).reshape(-1, 2),
+        molecule.bond_orders[[b[2] for b in bonds]],
+        molecule.formal_charges[kept],
+    )
+
+
+def merged(a, b):
+    return Molecule(
+        np.concatenate([a.atomic_numbers, b.atomic_numbers]),
+        np.concatenate([a.positions, b.positions + 20]),
+        np.concatenate([a.bonds, b.bonds + len(a)]).astype(np.int16),
+        np.concatenate([a.bond_orders, b.bond_orders]),
+        np.concatenate([a.formal_charges, b.formal_charges]),
+    )
+
+
+def moved(molecule, atom, position):
+    positions = molecule.positions.copy()
+    positions[atom] = position
+    return replace(molecule, positions=positions)
+
+
+def unbonded(molecule):
+    return Molecule(molecule.atomic_numbers, molecule.positions)
+
+
+def status_of(molecule, sample_status="ok"):
+    return strict_validity(from_list([molecule]), ELEMENTS, [sample_status]).status[0]
+
+
+def test_sound_molecules_are_valid(dataset):
+    result = strict_validity(dataset, ELEMENTS)
+    assert result.status == ["ok"] * len(dataset)
+    assert result.smiles == dataset.table["smiles"].tolist()
+
+
+def test_sound_molecules_are_valid_without_their_bonds(dataset):
+    result = strict_validity(from_list([unbonded(m) for m in dataset]), ELEMENTS)
+    assert result.status == ["ok"] * len(dataset)
+    assert result.smiles == dataset.table["smiles"].tolist()
+
+
+def test_every_defect_has_its_reason(from_smiles):
+    methane, ethane, ethanol = from_smiles("C"), from_smiles("CC"), from_smiles("CCO")
+    five_bonds = merged(methane, methane)
+    five_bonds = replace(
+        five_bonds,
+        bonds=np.append(five_bonds.bonds, [[0, 5]], axis=0).astype(np.int16),
+        bond_orders=np.append(five_bonds.bond_orders, [1]).astype(np.uint8),
+    )
+    empty = Molecule(np.zeros(0, np.uint8), np.zeros((0, 3), np.float32))
+    chain = Molecule(np.full(600, 6, np.uint8), np.arange(1800, dtype=np.float32).reshape(600, 3))
+    cases = {
+        "methyl": (without_atoms(methane, {4}), "radical"),
+        "bare carbon": (without_atoms(methane, {1, 2, 3, 4}), "radical"),
+        "C-C": (without_atoms(ethane, set(range(2, 8))), "radical"),
+        "two fragments": (merged(methane, ethanol), "fragments"),
+        "ammonium": (from_smiles("[NH4+]"), "charged"),
+        "five bonds at carbon": (five_bonds, "sanitise_failed"),
+        "impossible order": (replace(methane, bond_orders=np.array([1, 1, 1, 7], np.uint8)), "sanitise_failed"),
+        "bond to itself": (replace(methane, bonds=np.zeros_like(methane.bonds)), "sanitise_failed"),
+        "NaN": (moved(ethanol, 3, np.nan), "nan_coordinates"),
+        "infinite": (moved(ethanol, 3, np.inf), "nan_coordinates"),
+        "overlap": (moved(ethanol, 4, ethanol.positions[5] + [0.3, 0, 0]), "atoms_overlap"),
+        "silane": (from_smiles("[SiH4]"), "foreign_element"),
+        "dummy": (replace(methane, atomic_numbers=np.array([0, 1, 1, 1, 1], np.uint8)), "foreign_element"),
+        "no such element": (replace(methane, atomic_numbers=np.array([250, 1, 1, 1, 1], np.uint8)), "foreign_element"),
+        "empty": (empty, "decode_failed"),
+        "600 atoms": (chain, "too_large"),
+    }
+    assert {name: status_of(molecule) for name, (molecule, _) in cases.items()} == {
+        name: reason for name, (_, reason) in cases.items()
+    }
+
+
+def test_defects_of_bare_coordinates(from_smiles):
+    methane = from_smiles("C")
+    assert status_of(unbonded(without_atoms(methane, {4}))) == "odd_electrons"
+    assert status_of(unbonded(merged(methane, methane))) == "fragments"
+    assert status_of(unbonded(without_atoms(methane, {3, 4}))) in ("radical", "sanitise_failed")
+
+
+def test_overlap_threshold(from_smiles):
+    hydrogen = from_smiles("[H][H]")
+    assert status_of(moved(hydrogen, 1, hydrogen.positions[0] + [0.49, 0, 0])) == "atoms_overlap"
+    assert status_of(moved(hydrogen, 1, hydrogen.positions[0] + [0.51, 0, 0])) == "ok"
+
+
+def test_failed_samples_keep_their_reason(from_smiles):
+    assert status_of(from_smiles("C"), "embed_failed") == "embed_failed"
+    assert status_of(from_smiles("C"), "ff_untyped") == "ff_untyped"
+    # An unconverged relaxation is judged as it stands.
+    assert status_of(from_smiles("C"), "ff_unconverged") == "ok"
+
+
+@pytest.mark.parametrize("smiles", ["c1ccccc1", "c1cc[nH]c1", "C[N+](=O)[O-]", "CS(=O)(=O)C", "CN=[N+]=[N-]"])
+def test_aromatic_and_charge_separated_groups(from_smiles, smiles):
+    result = strict_validity(from_list([from_smiles(smiles)]), ELEMENTS | {16})
+    assert result.status == ["ok"]
+    assert result.smiles == [canonical_smiles(Chem.MolFromSmiles(smiles))]
+
+
+def test_training_molecules_are_not_novel(dataset):
+    # Graphs, perceived bonds and the smiles column give the same reference.
+    train = reference_smiles(dataset)
+    assert train == set(dataset.table["smiles"])
+    assert train == reference_smiles(from_list([unbonded(m) for m in dataset]))
+    unknown = from_list([Molecule(m.atomic_numbers, m.positions * np.nan) for m in dataset], dataset.table)
+    assert train == reference_smiles(unknown)
+    sets = count_unique(strict_validity(dataset, ELEMENTS).smiles, train)
+    assert (sets.requested, sets.valid, sets.unique, sets.novel) == (len(dataset), len(dataset), len(dataset), 0)
+
+
+def test_sets_are_nested_over_all_requested():
+    sets = count_unique(["C", "C", None, "CC", "CCC", "CCC", None, None], {"CC", "unused"})
+    assert (sets.requested, sets.valid, sets.unique, sets.novel) == (8, 5, 3, 2)
+    assert sets.rates() == {"strict_validity": 5 / 8, "valid_unique": 3 / 8, "valid_unique_novel": 2 / 8}
+    assert count_unique([], set()).rates() == dict.fromkeys(sets.rates())
