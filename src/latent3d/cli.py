@@ -4,9 +4,11 @@ Every command reads and writes the files of the data contract. Modules are impor
 `latent3d --help` and the light commands start fast.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 # One thread per process unless told otherwise, set before numpy or torch is imported: parallelism is by process.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -43,6 +45,110 @@ def main() -> None:
 @app.callback()
 def _common() -> None:
     """latent3d."""
+
+
+@app.command("train")
+def _train(
+    system: str = Argument(help="name of the system"),
+    stage: str = Argument(help="one of the stages in its defaults.yaml"),
+    data: Path = Option(help="dataset.parquet"),
+    needs: list[str] = Option([], help="STAGE=FILE, weights of each stage this one needs"),
+    hyperparameters: str = Option(help="JSON: the stage's hyper-parameters"),
+    seed: int = Option(0, help="training seed"),
+    out: Path = Option(help="weights to write (.safetensors); log and cost are written beside it"),
+    checkpoints: Path = Option(Path("checkpoints"), help="folder for unfinished work"),
+    device: str = Option("auto", help="auto, cpu or cuda"),
+    precision: str = Option("32-true", help="Lightning Fabric's name of the precision"),
+    time_limit: float | None = Option(None, help="seconds; then save, stop with exit code 75, and resume when run again"),
+) -> None:
+    """Train one stage of a system; resumes from its last checkpoint."""
+    from latent3d.run import Run, resolve_device
+    from latent3d.training.stage import train_stage
+
+    run = Run(seed, checkpoints, resolve_device(device), precision, time_limit)
+    train_stage(system, stage, data, _named_files(needs), _json(hyperparameters), run, out)
+
+
+@app.command("sample")
+def _sample(
+    system: str = Argument(help="name of the system"),
+    data: Path = Option(help="dataset.parquet"),
+    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage"),
+    hyperparameters: str = Option(help="JSON: the hyper-parameters of `sampling`"),
+    count: int = Option(min=1, help="samples per seed"),
+    seed: list[int] = Option(help="sampling seed; give it once per seed"),
+    source: Path | None = Option(None, help="control rows: folder of the row whose samples are used"),
+    out: Path = Option(help="folder; sample{SEED}/raw/samples.parquet is written for every seed"),
+    checkpoints: Path = Option(Path("checkpoints"), help="folder for unfinished work"),
+    device: str = Option("auto", help="auto, cpu or cuda"),
+) -> None:
+    """Draw samples; continues where an interrupted run stopped."""
+    from latent3d.molecules.parquet import read_parquet
+    from latent3d.run import Run, resolve_device
+    from latent3d.sampling import sample_seed
+
+    molecules = read_parquet(data)
+    for one in seed:
+        run = Run(one, checkpoints, resolve_device(device))
+        folder = out / f"sample{one}" / "raw"
+        sample_seed(
+            system, _named_files(weights), data, molecules, _json(hyperparameters), run, count, source, folder
+        )
+
+
+@app.command("reconstruct")
+def _reconstruct(
+    system: str = Argument(help="name of a system with an autoencoder"),
+    data: Path = Option(help="dataset.parquet; its test split is reconstructed"),
+    weights: list[str] = Option(help="STAGE=FILE, weights of every stage"),
+    out: Path = Option(help="reconstruction.json to write"),
+    device: str = Option("auto", help="auto, cpu or cuda"),
+) -> None:
+    """Encode and decode the test split: exact matches, RMSD, chirality, symmetries of the codes."""
+    from latent3d.metrics.autoencoder import evaluate_autoencoder
+    from latent3d.run import Run, resolve_device
+
+    evaluate_autoencoder(system, _named_files(weights), data, Run(0, out.parent, resolve_device(device)), out)
+
+
+def _named_files(pairs: list[str]) -> dict[str, Path]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise UserError(f"{pair!r} must have the form STAGE=FILE, e.g. topology=topology.safetensors.")
+    return {name: Path(file) for name, file in (pair.split("=", 1) for pair in pairs)}
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--hyperparameters is not JSON ({error}); give an object such as '{{\"steps\": 100}}'.") from error
+
+
+@app.command("download")
+def _download(
+    dataset: str = Argument(help="qm9"),
+    out: Path = Option(help="Parquet file to write, e.g. results/raw/qm9.parquet"),
+    cache: Path = Option(Path("downloads"), help="folder for the raw archives; interrupted downloads continue there"),
+) -> None:
+    """Fetch a dataset (from the folder LATENT3D_MIRROR names, else from its publisher) and give it bonds and split."""
+    from latent3d.datasets.qm9 import make_qm9
+
+    if dataset != "qm9":
+        raise UserError(f"There is no dataset {dataset!r} to download; there is qm9.")
+    make_qm9(out, cache)
+
+
+@app.command("prepare")
+def _prepare(
+    file: Path = Argument(help="molecules: .parquet, or .sdf, .xyz (also .gz), with coordinates"),
+    out: Path = Option(help="dataset.parquet to write"),
+    settings: str = Option(help="the dataset's settings of config.yaml, as JSON: split, train_size, test_size..."),
+) -> None:
+    """Make a dataset of a molecule file: bonds, split and subset; what cannot be used is dropped and counted."""
+    from latent3d.datasets.prepare import prepare
+
+    prepare(file, out, settings)
 
 
 @app.command("table")

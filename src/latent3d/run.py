@@ -35,6 +35,12 @@ class Run:
         """Wall time since the command began."""
         return time.monotonic() - self.started
 
+    def device_name(self) -> str:
+        """The processor or GPU by name, for tables of cost."""
+        import torch
+
+        return torch.cuda.get_device_name() if self.device == "cuda" else f"CPU ({torch.get_num_threads()} threads)"
+
 
 def resolve_device(name: str) -> str:
     """`cpu` or `cuda` for `auto`, `cpu` or `cuda`.

@@ -118,6 +118,16 @@ class Molecule:
         return len(self.atomic_numbers)
 
 
+EMPTY = Molecule(
+    np.zeros(0, np.uint8),
+    np.zeros((0, 3), np.float32),
+    np.zeros((0, 2), np.int16),
+    np.zeros(0, np.uint8),
+    np.zeros(0, np.int8),
+)
+"""A sample that could not be made: it keeps its row, and its status says why."""
+
+
 @dataclass(frozen=True)
 class Molecules:
     """M molecules with A atoms and B bonds in all, as flat arrays with offsets (no Python object per molecule).

@@ -2,21 +2,48 @@
 
 A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `config.SystemDefaults`) and functions
 
-    fit(stage, data, weights, hyperparameters, run) -> None
-        Train one stage on `data` (all splits) given the weights files of the stages it needs; write run.out.
-    sample(weights, hyperparameters, run, indices, seed, source) -> Molecules
-        One molecule per sample index, in order, with the columns of `SAMPLE_COLUMNS`. The result of an index depends
-        on (weights, seed, index's chunk) alone. `source` is the row named by `samples_of`, if any.
-    reconstruct(weights, hyperparameters, run, molecules) -> Reconstruction     (autoencoders only)
+    fit(stage, data, weights, hyperparameters, run) -> (TrainingResult, metadata)
+        Train one stage on `data` (all splits), given the weights files of the stages it needs.
+    sample(weights, data, hyperparameters, run, indices, seed, source) -> Molecules
+        One molecule per sample index, in order, with the columns `sample_index`, `seed` and `status` (`ok` or the
+        reason of the failure). The result of an index depends on (weights, seed, chunk of the index) alone.
+        `source` is the folder of the row named by `samples_of`, if any.
+    reconstruct(weights, molecules, run) -> Reconstruction          (systems with `autoencoder: true`)
 """
 
 import importlib
+from dataclasses import dataclass
 from types import ModuleType
 
-from latent3d.config import system_defaults
+import numpy as np
 
-SAMPLE_COLUMNS = ("sample_index", "seed", "status")
-"""Columns of every samples file beside the molecules. `status` is `ok` or the reason of the failure."""
+from latent3d.config import system_defaults
+from latent3d.molecules.molecules import Molecule
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What an autoencoder makes of R held-out molecules.
+
+    Attributes:
+        index: [R] rows of the molecules that could be encoded, among those given.
+        reference: the molecules themselves, in the system's own atom order.
+        graphs: decoded from z_2d (positions NaN).
+        conformers: decoded from z_3d and the true graph, in the atom order of `reference`.
+        shuffled: the same with the codes z_3d of other molecules: what the code adds to the graph.
+        latent_2d, latent_3d: code widths.
+        rotation_error, reflection_change: mean relative change of z_3d under a rotation, and under reflection.
+    """
+
+    index: np.ndarray
+    reference: list[Molecule]
+    graphs: list[Molecule]
+    conformers: list[Molecule]
+    shuffled: list[Molecule]
+    latent_2d: int
+    latent_3d: int
+    rotation_error: float
+    reflection_change: float
 
 
 def load_system(name: str) -> ModuleType:

@@ -1,0 +1,78 @@
+"""Sampling a row: fixed chunks of sample indices, each kept when finished, so that an interrupted run continues."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from latent3d.errors import UserError
+from latent3d.files import hash_configuration, hash_file
+from latent3d.molecules.molecules import Molecules, concatenate
+from latent3d.molecules.parquet import read_parquet, write_parquet
+from latent3d.run import Run, versions, write_run
+from latent3d.systems import load_system
+
+CHUNK = 100
+"""Samples computed together: results may depend on the chunk, never on the number of shards or on interruptions."""
+
+
+def sample_seed(
+    system: str,
+    weights: dict[str, Path],
+    data_file: Path,
+    data: Molecules,
+    hyperparameters: dict[str, Any],
+    run: Run,
+    count: int,
+    source: Path | None,
+    out: Path,
+) -> None:
+    """Write `count` samples of one sampling seed (`run.seed`) to out/samples.parquet, and out/run.json.
+
+    Finished chunks wait in a folder of `run.work` named by everything that the samples depend on, and are removed at
+    the end.
+    """
+    module = load_system(system)
+    depends_on = [
+        system,
+        {stage: hash_file(path) for stage, path in weights.items()},
+        hash_file(data_file),
+        hyperparameters,
+        run.device,
+        _source_hash(source, run.seed),
+    ]
+    folder = run.work / f"sample-{hash_configuration(depends_on)}-{run.seed}"
+    parts, elapsed, shown = [], 0.0, time.monotonic()
+    for start in range(0, count, CHUNK):
+        indices = range(start, min(start + CHUNK, count))
+        path = folder / f"{start}-{indices.stop}.parquet"
+        if not path.is_file():
+            began = time.monotonic()
+            write_parquet(path, module.sample(weights, data, hyperparameters, run, indices, run.seed, source))
+            elapsed += time.monotonic() - began
+            if start == 0:
+                estimate = elapsed * count / len(indices)
+                print(f"{system}: {count} samples of seed {run.seed}, about {estimate:.0f} s", file=sys.stderr)
+        parts.append(path)
+        if time.monotonic() - shown > 10:
+            shown = time.monotonic()
+            print(f"{system}: {indices.stop}/{count} samples of seed {run.seed}", file=sys.stderr)
+    samples = concatenate(read_parquet(path) for path in parts)
+    if len(samples) != count:
+        raise UserError(f"{folder} holds {len(samples)} samples where {count} were asked for. Delete it and run again.")
+    write_parquet(out / "samples.parquet", samples)
+    write_run(
+        out / "run.json",
+        run.seconds(),
+        device=run.device_name(),
+        samples=count,
+        seconds_per_sample=run.seconds() / count,
+        versions=versions(["latent3d", "numpy", "rdkit", "torch"]),
+    )
+    for path in parts:
+        path.unlink()
+    folder.rmdir()
+
+
+def _source_hash(source: Path | None, seed: int) -> str | None:
+    return None if source is None else hash_file(source / f"sample{seed}" / "raw" / "samples.parquet")

@@ -1,0 +1,43 @@
+"""Whole datasets through the geometric autoencoder, in batches of molecules of similar size."""
+
+import torch
+
+from latent3d.molecules.molecules import Molecule
+from latent3d.systems.latent3d.geometry import GeometricAutoencoder
+from latent3d.systems.latent3d.graphs import Conformers, Graph, pad_graphs
+
+BATCH = 50  # molecules decoded together
+
+
+@torch.no_grad()
+def encode_conformers(
+    model: GeometricAutoencoder, conformers: Conformers, mirror: bool = False, positions: torch.Tensor | None = None
+) -> torch.Tensor:
+    """z_3d [M, latent] on the CPU of all conformers, of their mirror images, or at other positions [M, N, 3]."""
+    device = next(model.parameters()).device
+    x = positions if positions is not None else conformers.mirrored if mirror else conformers.positions
+    sizes = conformers.batch.atom_counts
+    out = torch.zeros(len(sizes), model.latent)
+    for rows in _by_size(sizes, 4 * BATCH):
+        width = int(sizes[rows].max())
+        batch = conformers.batch.select(rows, width).to(device)
+        out[rows] = model.encode(batch, x[rows, :width].to(device)).cpu()
+    return out
+
+
+@torch.no_grad()
+def decode_conformers(model: GeometricAutoencoder, graphs: list[Graph], z: torch.Tensor) -> list[Molecule]:
+    """Molecules of graphs with the positions that the decoder gives them from z_3d [M, latent]."""
+    sizes = torch.tensor([len(graph) for graph in graphs])
+    out: dict[int, Molecule] = {}
+    for rows in _by_size(sizes, BATCH):
+        batch = pad_graphs([graphs[i] for i in rows]).to(z.device)
+        positions, _, _ = model.decode(batch, z[rows.to(z.device)])
+        for i, x in zip(rows.tolist(), positions.cpu().numpy(), strict=True):
+            out[i] = graphs[i].to_molecule(x[: len(graphs[i])])
+    return [out[i] for i in range(len(graphs))]
+
+
+def _by_size(sizes: torch.Tensor, batch_size: int) -> list[torch.Tensor]:
+    """Rows sorted by size, in batches."""
+    return list(torch.argsort(sizes, stable=True).split(batch_size)) if len(sizes) else []

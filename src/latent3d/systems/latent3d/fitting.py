@@ -1,0 +1,111 @@
+"""Training of the three stages: what data each sees and what a step is."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from latent3d.errors import UserError
+from latent3d.molecules.molecules import Molecules
+from latent3d.run import Run
+from latent3d.systems.latent3d.conformers import encode_conformers
+from latent3d.systems.latent3d.grammar import Grammar
+from latent3d.systems.latent3d.graphs import Conformers, Graph, pad_graphs, read_conformers, read_graphs
+from latent3d.systems.latent3d.models import (
+    geometric_autoencoder,
+    latent_diffusion,
+    load_geometry,
+    load_topology,
+    topological_autoencoder,
+)
+from latent3d.systems.latent3d.topology import encode_graphs, read_sequences
+from latent3d.training.batches import Batches
+from latent3d.training.loop import Losses, TrainingResult, train
+
+Found = TypeVar("Found", Conformers, list[Graph])
+
+
+def fit(
+    stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+) -> tuple[TrainingResult, dict[str, Any]]:
+    """Train one stage; returns the result and what the weights file must know beside the hyper-parameters."""
+    stages = {"topology": _fit_topology, "geometry": _fit_geometry, "diffusion": _fit_diffusion}
+    return stages[stage](data.split("train"), weights, hyperparameters, run)
+
+
+def _fit_topology(
+    data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+) -> tuple[TrainingResult, dict[str, Any]]:
+    graphs = nonempty(read_graphs(data))
+    grammar = Grammar.of(graphs)
+    orders = hyperparameters["orders"]
+    sequences = read_sequences(grammar, graphs, orders, run.seed).to(run.device)
+    batch = pad_graphs(graphs).heavy().to(run.device)
+    sizes = np.array([graph.heavy for graph in graphs])
+    batches = Batches(sizes, hyperparameters["batch_size"], run.seed)
+    torch.manual_seed(run.seed)
+    model = topological_autoencoder(grammar, hyperparameters)
+
+    def loss(model: torch.nn.Module, step: int, generator: torch.Generator) -> Losses:
+        rows = batches(step)
+        which = rows * orders + torch.randint(orders, rows.shape, generator=generator)
+        graphs = batch.select(rows.to(run.device), int(sizes[rows].max()))
+        return model(graphs, sequences.select(which.to(run.device)), generator)
+
+    return train("topology", model, loss, hyperparameters, run), {
+        "types": grammar.types,
+        "max_atoms": grammar.max_atoms,
+    }
+
+
+def _fit_geometry(
+    data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+) -> tuple[TrainingResult, dict[str, Any]]:
+    conformers = nonempty(read_conformers(data))
+    batch = conformers.batch.to(run.device)
+    positions, mirrored = conformers.positions.to(run.device), conformers.mirrored.to(run.device)
+    sizes = conformers.batch.atom_counts.numpy()
+    batches = Batches(sizes, hyperparameters["batch_size"], run.seed)
+    max_heavy = max(graph.heavy for graph in conformers.graphs)
+    torch.manual_seed(run.seed)
+    model = geometric_autoencoder(max_heavy, hyperparameters)
+
+    def loss(model: torch.nn.Module, step: int, generator: torch.Generator) -> Losses:
+        rows = batches(step)
+        width = int(sizes[rows].max())
+        # The mirror image of a conformer is as good a conformer: half of what is seen is mirrored.
+        mirror = (torch.rand(len(rows), generator=generator) < 0.5).to(run.device)[:, None, None]
+        rows = rows.to(run.device)
+        x = torch.where(mirror, mirrored[rows, :width], positions[rows, :width])
+        return model(batch.select(rows, width), x, generator)
+
+    return train("geometry", model, loss, hyperparameters, run), {"max_heavy": max_heavy}
+
+
+def _fit_diffusion(
+    data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+) -> tuple[TrainingResult, dict[str, Any]]:
+    topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
+    conformers = nonempty(read_conformers(data))
+    z_2d = encode_graphs(topology, conformers.graphs)
+    pair = [torch.cat([z_2d, encode_conformers(geometry, conformers, mirror)], 1) for mirror in (False, True)]
+    latents = torch.stack(pair, 1).to(run.device)  # [M, 2, D]: every molecule and its mirror image
+    torch.manual_seed(run.seed)
+    model = latent_diffusion(latents.shape[-1], hyperparameters)
+    model.fit_scale(latents.flatten(0, 1).cpu())
+    batches = Batches(np.ones(len(latents)), hyperparameters["batch_size"], run.seed)
+
+    def loss(model: torch.nn.Module, step: int, generator: torch.Generator) -> Losses:
+        rows = batches(step)
+        which = torch.randint(2, rows.shape, generator=generator)
+        return model(latents[rows.to(run.device), which.to(run.device)], generator)
+
+    return train("diffusion", model, loss, hyperparameters, run), {"dimension": latents.shape[-1]}
+
+
+def nonempty(found: Found) -> Found:
+    """The same graphs or conformers, or a plain error where the dataset has none."""
+    if not len(found.graphs if isinstance(found, Conformers) else found):
+        raise UserError("The dataset has no molecule with a usable bond graph. Check its bonds and hydrogens.")
+    return found

@@ -1,0 +1,204 @@
+"""Geometric autoencoder: conformer given its graph -> z_3d -> conformer.
+
+Encoder: a transformer whose pair features are the distance and the position of every atom in the local frame of every
+other; they do not change under rotation and translation, and one component changes sign under reflection, so z_3d is
+SE(3)-invariant and knows the hand of a molecule.
+
+Decoder: sees the graph and z_3d, nothing else. A graph transformer proposes coordinates and predicts the distances of all
+pairs at most three bonds apart; unrolled spring steps then pull the coordinates to these distances. The springs are part
+of the network (trained through a few steps, run longer at inference), not a force field.
+"""
+
+import torch
+from torch import nn
+
+from latent3d.nets.alignment import aligned_square_error
+from latent3d.nets.standardise import RunningStandardise
+from latent3d.nets.transformer import AttentionPooling, TransformerBlock, padding_bias
+from latent3d.systems.latent3d.embedding import GraphEmbedding
+from latent3d.systems.latent3d.graphs import GraphBatch
+
+SPRING_PATH = 3  # bonds
+RADIAL = 24
+
+
+class GeometricAutoencoder(nn.Module):
+    """Conformers [B, N, 3] (angstrom) with their graphs to z_3d [B, latent] and back."""
+
+    def __init__(
+        self,
+        max_atoms: int,
+        latent: int,
+        width: int,
+        layers: int,
+        heads: int,
+        noise: float,
+        spring_steps: int,
+        spring_steps_inference: int,
+    ) -> None:
+        super().__init__()
+        self.latent, self.noise = latent, noise
+        self.spring_steps, self.spring_steps_inference = spring_steps, spring_steps_inference
+        self.encoder_embed = GraphEmbedding(width, heads, labels=max_atoms)
+        self.encoder_pairs = nn.Sequential(nn.Linear(RADIAL + 3, width // 2), nn.GELU(), nn.Linear(width // 2, heads))
+        self.encoder_nodes = nn.Sequential(nn.Linear(RADIAL + 3, width // 2), nn.GELU(), nn.Linear(width // 2, width))
+        self.encoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers - 1))
+        self.pool = AttentionPooling(width, queries=8)
+        self.to_latent = nn.Sequential(nn.Linear(8 * width, width), nn.GELU(), nn.Linear(width, latent))
+        self.normalise = RunningStandardise(latent)
+
+        pair_width = width // 2
+        self.decoder_embed = GraphEmbedding(width, pair_width, labels=max_atoms)
+        self.pair_bias = nn.Linear(pair_width, heads * layers)
+        self.decoder = nn.ModuleList(TransformerBlock(width, heads, condition=latent) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.to_positions = nn.Linear(width, 3)
+        self.pair_left, self.pair_right = nn.Linear(width, pair_width), nn.Linear(width, pair_width)
+        self.pair_product = nn.Linear(width, pair_width)
+        self.to_distance = nn.Sequential(
+            nn.LayerNorm(pair_width), nn.Linear(pair_width, pair_width), nn.GELU(), nn.Linear(pair_width, 2)
+        )
+        self.reference_distance = nn.Embedding(16 * 4, 1)
+        with torch.no_grad():
+            self.reference_distance.weight.copy_(torch.tensor([1.0, 1.3, 2.3, 3.0]).repeat(16)[:, None])
+
+    def encode(self, graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
+        """z_3d [B, latent] of conformers [B, N, 3], standardised over the training data."""
+        h, pairs = self.encoder_embed(graphs)
+        features = invariant_features(graphs, positions)  # [B, N, N, RADIAL + 3]
+        bias = (pairs + self.encoder_pairs(features)).permute(0, 3, 1, 2) + padding_bias(graphs.mask)
+        neighbours = (graphs.paths <= SPRING_PATH) & graphs.mask[:, None] & graphs.mask[:, :, None]
+        # Tell apart by path length what would else be one sum over near atoms.
+        messages = self.encoder_nodes(features) * neighbours[..., None]
+        h = h + messages.sum(2) / 4
+        for block in self.encoder:
+            h = block(h, bias)
+        return self.normalise(self.to_latent(self.pool(h, graphs.mask)))
+
+    def decode(
+        self, graphs: GraphBatch, z: torch.Tensor, spring_steps: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Positions from graph and z_3d [B, latent] alone; no coordinate of any kind comes in.
+
+        Returns:
+            final positions [B, N, 3], the positions before the springs [B, N, 3], predicted distances [B, N, N]
+            (meaningful where `near_pairs` holds), all in angstrom.
+        """
+        h, pairs = self.decoder_embed(graphs)
+        biases = self.pair_bias(pairs).permute(0, 3, 1, 2).chunk(len(self.decoder), 1)
+        padding = padding_bias(graphs.mask)
+        for block, bias in zip(self.decoder, biases, strict=True):
+            h = block(h, bias + padding, z)
+        h = self.norm(h)
+        proposal = self.to_positions(h).float() * 2
+        pair = self.pair_left(h)[:, :, None] + self.pair_right(h)[:, None] + pairs
+        product = self.pair_product(h)
+        pair = pair + product[:, :, None] * product[:, None]
+        pair = pair + pair.transpose(1, 2)
+        shift, stiffness = self.to_distance(pair).float().unbind(-1)
+        kind = graphs.orders.long() + 4 * graphs.aromatic.long() + 8 * graphs.conjugated.long()
+        path = graphs.paths.long().clamp(max=SPRING_PATH)
+        distances = self.reference_distance(kind * 4 + path)[..., 0] + shift
+        weights = near_pairs(graphs) * torch.exp(stiffness.clamp(-4, 4)) * (4.0 ** (1 - path))
+        steps = self.spring_steps_inference if spring_steps is None else spring_steps
+        return relax_springs(proposal, distances, weights, steps), proposal, distances
+
+    def forward(
+        self, graphs: GraphBatch, positions: torch.Tensor, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        """Loss of one batch and its parts. positions [B, N, 3], angstrom."""
+        z = self.encode(graphs, positions)
+        z = z + self.noise * torch.randn(z.shape, generator=generator, device=z.device)
+        final, proposal, distances = self.decode(graphs, z, self.spring_steps)
+        near = near_pairs(graphs)
+        by_path = near * (2.0 ** (1 - graphs.paths.clamp(max=SPRING_PATH).float()))
+        true = pair_distances(positions)
+
+        def near_error(d: torch.Tensor) -> torch.Tensor:
+            return ((d - true).abs() * by_path).sum() / by_path.sum()
+
+        aligned = aligned_square_error(final, positions, graphs.mask).mean()
+        first = aligned_square_error(proposal, positions, graphs.mask).mean()
+        springs, geometry = near_error(distances), near_error(pair_distances(final))
+        frames = frame_aligned_error(graphs, final, positions) + frame_aligned_error(graphs, proposal, positions)
+        return {
+            "loss": 0.5 * aligned + 0.25 * first + frames + 4 * springs + 4 * geometry,
+            "rmsd2": aligned,
+            "frames": frames,
+            "springs": springs,
+            "distances": geometry,
+        }
+
+
+def frame_aligned_error(graphs: GraphBatch, predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """Mean distance, angstrom, between predicted and true atoms seen from the local frame of every atom.
+
+    Unlike a global superposition it weighs every local environment alike, and it sees a wrong hand at once (FAPE,
+    Jumper et al. 2021; here with the frames of the encoder).
+    """
+    pairs = graphs.mask[:, None] & graphs.mask[:, :, None]
+    error = local_positions(graphs, predicted) - local_positions(graphs, true)
+    return (error.square().sum(-1).add(1e-4).sqrt() * pairs).sum() / pairs.sum()
+
+
+def near_pairs(graphs: GraphBatch) -> torch.Tensor:
+    """[B, N, N] float, 1 for pairs of different atoms at most SPRING_PATH bonds apart."""
+    both = graphs.mask[:, None] & graphs.mask[:, :, None]
+    return (both & (graphs.paths <= SPRING_PATH) & (graphs.paths > 0)).float()
+
+
+def pair_distances(positions: torch.Tensor) -> torch.Tensor:
+    """[B, N, N] distances; the gradient is finite where two atoms coincide."""
+    return ((positions[:, :, None] - positions[:, None]) ** 2).sum(-1).add(1e-8).sqrt()
+
+
+def relax_springs(positions: torch.Tensor, distances: torch.Tensor, weights: torch.Tensor, steps: int) -> torch.Tensor:
+    """Pull pairs towards their distances: damped Jacobi steps on the weighted stress sum_ij w_ij (|x_i - x_j| - d_ij)^2.
+
+    Each step moves an atom by the weighted mean of the displacements its springs ask for (one Guttman step of
+    SMACOF with a diagonal approximation, de Leeuw 1977). Shapes [B, N, 3], [B, N, N], [B, N, N].
+    """
+    # Half the displacement to each end of a spring; the diagonal dominates, so the step cannot overshoot.
+    share = weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)
+    for _ in range(steps):
+        d = pair_distances(positions)
+        pull = share * (distances / d - 1)
+        positions = positions + 0.75 * (pull.sum(-1, keepdim=True) * positions - pull @ positions)
+    return positions
+
+
+def invariant_features(graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
+    """SE(3)-invariant, reflection-sensitive pair features [B, N, N, RADIAL + 3].
+
+    Radial basis of the distance, and the direction to atom j in the local frame of atom i. The frame is spanned by the
+    positions of i's first two neighbours in canonical order (a hydrogen: its bearer and the bearer's neighbour). Its
+    second and third axes are not normalised: they fade out smoothly as the neighbours become collinear.
+    """
+    d = pair_distances(positions)
+    centres = torch.linspace(0.8, 8.0, RADIAL, device=d.device)
+    radial = torch.exp(-(((d[..., None] - centres) / 0.45) ** 2))
+    return torch.cat([radial, local_positions(graphs, positions) / (1 + d[..., None])], -1)
+
+
+def local_positions(graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
+    """Position of atom j in the local frame of atom i: [B, i, j, 3], angstrom (see `invariant_features`)."""
+    difference = positions[:, None] - positions[:, :, None]  # x_j - x_i
+    j, k = frame_atoms(graphs)
+    u, v = (_unit(torch.gather(difference, 2, a[..., None, None].expand(-1, -1, 1, 3))[:, :, 0]) for a in (j, k))
+    third = torch.linalg.cross(u, v)
+    frame = torch.stack([u, torch.linalg.cross(third, u), third], -2)  # [B, N, 3, 3]
+    return difference @ frame.transpose(-1, -2)
+
+
+def frame_atoms(graphs: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two atoms [B, N] each that span the frame of every atom: the nearest in the graph, ties by canonical order."""
+    size = graphs.mask.shape[1]
+    index = torch.arange(size, device=graphs.mask.device)
+    usable = graphs.mask[:, None] & (index[None, :, None] != index[None, None])
+    rank = torch.where(usable, graphs.paths.long() * size + index, 10**6)
+    nearest = rank.topk(min(2, size), dim=-1, largest=False).indices
+    return nearest[..., 0], nearest[..., -1]
+
+
+def _unit(v: torch.Tensor) -> torch.Tensor:
+    return v / v.square().sum(-1, keepdim=True).add(1e-8).sqrt()

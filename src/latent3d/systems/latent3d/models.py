@@ -1,0 +1,52 @@
+"""The three networks of the system, built from hyper-parameters or from weights files."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latent3d.systems.latent3d.geometry import GeometricAutoencoder
+from latent3d.systems.latent3d.grammar import Grammar
+from latent3d.systems.latent3d.prior import LatentDiffusion
+from latent3d.systems.latent3d.topology import TopologicalAutoencoder
+from latent3d.training.weights import read_weights
+
+
+def topological_autoencoder(grammar: Grammar, h: dict[str, Any]) -> TopologicalAutoencoder:
+    """An untrained topological autoencoder with the hyper-parameters h of its stage."""
+    return TopologicalAutoencoder(grammar, h["latent"], h["width"], h["layers"], h["heads"], h["noise"])
+
+
+def geometric_autoencoder(max_heavy: int, h: dict[str, Any]) -> GeometricAutoencoder:
+    """An untrained geometric autoencoder with the hyper-parameters h of its stage."""
+    names = ("latent", "width", "layers", "heads", "noise", "spring_steps", "spring_steps_inference")
+    return GeometricAutoencoder(max_heavy, **{name: h[name] for name in names})
+
+
+def latent_diffusion(dimension: int, h: dict[str, Any]) -> LatentDiffusion:
+    """An untrained diffusion model of [z_2d, z_3d] vectors of a dimension."""
+    return LatentDiffusion(dimension, h["width"], h["blocks"], h["objective"], h["schedule"])
+
+
+def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
+    """The topological autoencoder of a weights file, ready for inference."""
+    state, metadata = read_weights(path)
+    grammar = Grammar(tuple(tuple(kind) for kind in metadata["types"]), metadata["max_atoms"])
+    return _ready(topological_autoencoder(grammar, metadata["hyperparameters"]), state, device)
+
+
+def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
+    """The geometric autoencoder of a weights file, ready for inference."""
+    state, metadata = read_weights(path)
+    return _ready(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
+
+
+def load_prior(path: Path, device: str) -> LatentDiffusion:
+    """The latent diffusion model of a weights file, ready for sampling."""
+    state, metadata = read_weights(path)
+    return _ready(latent_diffusion(metadata["dimension"], metadata["hyperparameters"]), state, device)
+
+
+def _ready(model: Any, state: dict[str, torch.Tensor], device: str) -> Any:
+    model.load_state_dict(state)
+    return model.to(device).eval().requires_grad_(False)

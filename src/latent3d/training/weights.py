@@ -1,0 +1,51 @@
+"""Weights files: EMA weights as safetensors, with everything needed to rebuild the network in their metadata."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from latent3d import __version__
+from latent3d.errors import UserError
+from latent3d.files import atomic_path, hash_configuration
+
+
+def write_weights(
+    path: Path, weights: dict[str, torch.Tensor], system: str, stage: str, hyperparameters: dict[str, Any], **more: Any
+) -> None:
+    """Write a weights file atomically.
+
+    Metadata: system, stage, hyperparameters, configuration hash, code version, and `more` (vocabulary, scales...).
+    """
+    metadata = {
+        "system": system,
+        "stage": stage,
+        "hyperparameters": hyperparameters,
+        "configuration_hash": hash_configuration([system, stage, hyperparameters]),
+        "version": __version__,
+        **more,
+    }
+    tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"latent3d": json.dumps(metadata, sort_keys=True)})
+
+
+def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """(weights, metadata) of a weights file.
+
+    Raises:
+        UserError: the file is missing, truncated, or not one of ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {})["latent3d"])
+            return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118 (not a mapping)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path} does not exist. Train this stage first (latent3d train), or check the path."
+        ) from error
+    except (SafetensorError, KeyError, OSError, json.JSONDecodeError) as error:
+        raise UserError(f"{path} is not a weights file of latent3d ({error}). Delete it and train again.") from error
