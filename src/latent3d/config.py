@@ -100,6 +100,11 @@ def parse_configuration(raw: Mapping[str, Any]) -> Configuration:
     return configuration
 
 
+def parse_dataset(raw: Any, where: str) -> Dataset:
+    """Check the settings of one dataset; `where` names their place in the error (as `parse_configuration`)."""
+    return _validate(Dataset, raw, where)
+
+
 @cache
 def system_defaults(system: str) -> SystemDefaults:
     """Read systems/<system>/defaults.yaml.
