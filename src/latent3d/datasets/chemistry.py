@@ -12,6 +12,9 @@ _UNREASONABLE = {
     "cumulated double bonds (ketene, isocyanate, carbodiimide)": "*=[C,N]=*",
     "heteroatoms in a row outside aromatic rings and oximes": f"[N,O,F;{_OXIME}]~[N,O,F]",
     "heteroatom on an aromatic heteroatom": "[n,o]-[#7,#8,#9]",
+    "exocyclic C=C or C=N at an aromatic ring": "[C,N]=[c,n]",
+    "aromatic ring of seven atoms": "[a;r7]",
+    "nitrogen between two oxygens": "o:n:o",
     "four heteroatoms in a row": "[n,o]:[n,o]:[n,o]:[n,o]",
     "heteroatom at a triple bond other than a nitrile's own nitrogen": "[$([#6]#*)]-[#7,#8,#9]",
     "geminal diol, hemiacetal, hemiaminal, aminal with hydrogen": "[CX4]([OH,NH,NH2])[#7,#8]",
@@ -19,9 +22,10 @@ _UNREASONABLE = {
     "orthoester and the like": "[CX4]([#7,#8])([#7,#8])[#7,#8]",
     "enol or imidic acid": "[OH]C=[C,N]",
     "enamine with hydrogen on nitrogen": "[NH,NH2]C=C",
-    "imine with hydrogen on nitrogen": "[NX2H]=C",
+    "imine with hydrogen on nitrogen": "[NX2H]=[#6]",
     "carbamic or carbonic acid": "[OH]C(=O)[#7,#8]",
     "acyl or imidoyl fluoride": "FC=[O,N]",
+    "four-ring with two heteroatoms": "[#7,#8]1*[#7,#8]*1",
     "unsaturated four-ring with a heteroatom inside": "[$([#7,#8]1*=**1),$([#7]1=***1)]",
 }
 

@@ -41,8 +41,8 @@ UNITS = {"dipole": "debye", "homo": "eV", "lumo": "eV", "gap": "eV", "energy": "
 _DECIMALS = {"dipole": 4, "homo": 4, "lumo": 4, "gap": 4, "energy": 7, "heat_capacity": 3}
 _TIME_LIMIT = 120.0
 _SECONDS_PER_MOLECULE = 0.5
-_DISPLACEMENT = 0.15
-"""Angstrom along an imaginary mode, to leave a saddle point."""
+_DISPLACEMENT = 0.5
+"""Angstrom along an imaginary mode, to leave a saddle point: a methyl group turns by about 17 degrees."""
 _FLAT = 50.0
 """An imaginary mode below this (cm^-1) that three optimisations keep is a nearly free rotor, not a saddle point."""
 
@@ -196,8 +196,8 @@ def smiles_of_geometry(molecule: Molecule) -> str:
 
 def _minimum(calculator: Gfn2, numbers: np.ndarray, positions: np.ndarray) -> tuple[Optimised, float]:
     """A true minimum near `positions` and its heat capacity; a saddle point is left along its imaginary mode."""
-    for _ in range(3):
-        minimum = optimise(calculator, positions)
+    for largest_force in (1e-4, 2e-5, 2e-5):
+        minimum = optimise(calculator, positions, largest_force)
         wavenumbers, modes = normal_modes(hessian(calculator, minimum.positions), numbers, minimum.positions)
         if wavenumbers[0] > 0:
             return minimum, heat_capacity(wavenumbers, minimum.positions)

@@ -219,4 +219,7 @@ def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
             answer = ("done", (failed.reason, None))
         except Exception:
             answer = ("bug", traceback.format_exc())
-        pipe.send(answer)
+        try:
+            pipe.send(answer)
+        except BrokenPipeError:
+            return

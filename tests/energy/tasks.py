@@ -1,0 +1,33 @@
+"""Functions that the spawned workers of the tests run; spawning imports them by name."""
+
+import os
+import signal
+import time
+
+from latent3d.energy.failed import Failed
+
+
+def square(number):
+    """The square; some numbers misbehave."""
+    if number == -1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == -2:
+        time.sleep(3600)
+    if number == -3:
+        raise Failed("scf_failed")
+    if number == -4:
+        raise KeyError("a bug")
+    # The even ones finish late, so that the order of results is put to the test.
+    time.sleep(0.05 if number % 2 == 0 else 0)
+    return number**2
+
+
+def thread_settings(_):
+    """What the libraries in a worker read about threads."""
+    return [os.environ[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")]
+
+
+def process_id(_):
+    """Which worker runs this, after a moment that a test can use to kill it."""
+    time.sleep(0.3)
+    return os.getpid()
