@@ -227,7 +227,7 @@ def figure_inputs(wildcards):
     """Measurements behind a figure."""
     dataset = wildcards.dataset
     if wildcards.figure == "training":
-        return [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".run.json")]
+        return [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".log.csv")]
     return row_files(
         dataset,
         {"quality": "metrics.json", "energy": "gfn2.parquet"}.get(wildcards.figure, "samples.parquet"),

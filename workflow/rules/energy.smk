@@ -1,4 +1,7 @@
-"""GFN2-xTB energies. One job covers all sampling seeds and geometries of a row and training seed (see `groups`)."""
+"""GFN2-xTB energies. One job covers all sampling seeds and geometries of a row and training seed (see `groups`).
+
+One core each: rows run side by side, and nothing waits until all cores are free. `--set-threads` where that is too slow.
+"""
 
 
 rule energy_reference:
@@ -11,7 +14,6 @@ rule energy_reference:
         "logs/{dataset}/energy.log",
     conda:
         "../../envs/energy.yaml"
-    threads: 8
     message:
         "{wildcards.dataset}: GFN2-xTB energies of the dataset"
     shell:
@@ -34,7 +36,6 @@ for DATASET, GEOMETRIES, ROWS in groups():
             row=alternatives(ROWS),
         conda:
             "../../envs/energy.yaml"
-        threads: 8
         message:
             "{wildcards.dataset}: GFN2-xTB energies of {wildcards.row} (training seed {wildcards.train_seed})"
         shell:

@@ -10,8 +10,10 @@ rule train:
     output:
         weights="results/{dataset}/{row}/train{train_seed}/{stage}.safetensors",
         run="results/{dataset}/{row}/train{train_seed}/{stage}.run.json",
+        curve="results/{dataset}/{row}/train{train_seed}/{stage}.log.csv",
     log:
         "logs/{dataset}/{row}/train{train_seed}/{stage}.log",
+    priority: 10
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -48,10 +50,9 @@ rule reconstruct:
     params:
         system=lambda wildcards: CONFIGURATION.rows[wildcards.row].base,
         weights=lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],
-        hyperparameters=lambda wildcards: settings_of(wildcards, "sampling"),
     message:
         "{wildcards.dataset}: reconstructing test molecules with {wildcards.row}, seed {wildcards.train_seed}"
     shell:
         "latent3d reconstruct {params.system} --data {input.data:q} {params.weights}"
-        " --hyperparameters {params.hyperparameters:q} --device {resources.device} --out {output:q}"
+        " --device {resources.device} --out {output:q}"
         " 2>&1 | tee -i {log:q}"

@@ -133,11 +133,7 @@ def training_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Fi
     for axis, (row, stage) in zip(axes.flat, panels, strict=False):
         axis.set(title=f"{row.name}: {stage}", xlabel="step", ylabel="loss")
         for number, (seed, folder) in enumerate(training_folders(results, dataset, row)):
-            path = folder / f"{stage}.log.csv"
-            if not path.is_file():
-                axis.text(0.5, 0.5, "no log", transform=axis.transAxes, ha="center", color="#777777")
-                continue
-            log = pd.read_csv(path)
+            log = pd.read_csv(folder / f"{stage}.log.csv")
             style = LINE_STYLES[number % len(LINE_STYLES)]
             axis.plot(log["step"], log["loss"], color=colour(row), ls=style, lw=1, label=f"seed {seed}")
             if (log["loss"] > 0).all():

@@ -1,0 +1,145 @@
+"""The DAG of every shipped configuration, of a user's dataset, and of mistakes in the configuration."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+ROWS, RELAXED, TRAINED = 7, 4, 3  # rows of config.yaml; those with mmff; trained stages of latent3d
+
+
+def grouped(counts):
+    """Counts by kind of rule: the rules that are made per dataset together."""
+    total = {}
+    for rule, count in counts.items():
+        kind = re.sub(r"^(sample|relax|energy|score)_(mini|qm9_5k|qm9|mine).*", r"\1", rule)
+        total[kind] = total.get(kind, 0) + count
+    return total
+
+
+def of_one_dataset(tables=4, figures=4):
+    kinds = {"prepare": 1, "energy_reference": 1, "train": TRAINED, "reconstruct": 1}
+    measured = {"sample": ROWS, "relax": RELAXED, "energy": ROWS, "score": ROWS}
+    return {**kinds, **measured, "table_quality": 1, "table": tables - 1, "figure": figures}
+
+
+def test_paper_scale(jobs):
+    counts = grouped(jobs("all"))
+    total = counts.pop("total")
+    once = {"download_qm9": 1, "report": 1, "all": 1}
+    assert counts == {**{kind: 2 * n for kind, n in of_one_dataset().items()}, **once}
+    assert total < 3000
+
+
+def test_quickstart_is_one_dataset_without_download(jobs):
+    counts = grouped(jobs("--configfile", ROOT / "config" / "quickstart.yaml"))
+    del counts["total"]
+    assert counts == {**of_one_dataset(), "report": 1, "all": 1}
+
+
+def test_one_table_of_a_subset_needs_no_other_table(jobs):
+    counts = grouped(jobs("results/table_qm9_5k.csv"))
+    del counts["total"]
+    expected = {**of_one_dataset(tables=1), "download_qm9": 1}
+    assert counts == {kind: n for kind, n in expected.items() if kind not in ("table", "figure", "reconstruct")}
+
+
+def test_training_seeds_multiply_trained_rows_only(jobs):
+    counts = grouped(jobs("results/table_mini.csv", "--config", "train_seeds=[0,1]"))
+    assert counts["train"] == 2 * TRAINED
+    assert counts["sample"] == ROWS + 2  # latent3d, and ETKDG on its graphs; the other controls train nothing
+
+
+def test_more_sampling_seeds_are_no_more_jobs(jobs):
+    assert jobs("results/table_mini.csv", "--config", "sample_seeds=[0,1,2,3,4]")["sample_mini"] == ROWS
+
+
+def test_a_users_own_dataset(jobs, tmp_path):
+    (tmp_path / "mine.sdf").touch()
+    (tmp_path / "mine.yaml").write_text(
+        "all: [mine]\ndatasets: {mine: {source: file, file: mine.sdf, split: [0.8, 0.1, 0.1]}}\n"
+    )
+    counts = grouped(jobs("--configfile", "mine.yaml"))
+    del counts["total"]
+    assert counts == {**of_one_dataset(), "report": 1, "all": 1}
+
+
+def test_every_command_is_one_that_the_package_has(snakemake):
+    done = snakemake("-n", "-p", "all")
+    called = set(re.findall(r"Shell command: latent3d (\S+)", done.stdout + done.stderr))
+    expected = {"download", "prepare", "train", "reconstruct", "sample", "relax"}
+    expected |= {"energy", "score", "table", "figure", "report"}
+    assert called == expected
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("sample_cuont: 5", "unknown key 'sample_cuont'. Did you mean 'sample_count'?"),
+        ("datasets: {mini: {preest: quick}}", "unknown key 'datasets.mini.preest'. Did you mean 'preset'?"),
+        ("sample_count: -5", "key 'sample_count': Input should be greater than 0 (got -5)."),
+        ("device: gpu", "key 'device': Input should be 'auto', 'cpu' or 'cuda' (got 'gpu')."),
+        ("all: [mni]", "config key all: there is no dataset 'mni'. Did you mean 'mini'?"),
+        ("rows: {latent3d: {base: latend3d}}", "There is no system 'latend3d'. Did you mean 'latent3d'?"),
+        ("rows: {latent3d: {overrides: {topolgy: {steps: 5}}}}", "names the stage 'topolgy'. Did you mean 'topology'?"),
+        (
+            "rows: {latent3d: {overrides: {topology: {stepz: 5}}}}",
+            "stage 'topology': unknown hyper-parameter 'stepz'. Did you mean 'steps'?",
+        ),
+        (
+            "datasets: {mine: {source: file, file: nowhere.sdf}}",
+            "config key datasets.mine.file: nowhere.sdf does not exist.",
+        ),
+    ],
+)
+def test_a_mistake_ends_in_one_plain_sentence(snakemake, tmp_path, text, sentence):
+    (tmp_path / "my.yaml").write_text(text)
+    done = snakemake("-n", "--configfile", "my.yaml")
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    said = [line for line in done.stderr.splitlines() if line.startswith("latent3d: ")]
+    assert len(said) == 1
+
+
+def test_lint_and_format_are_clean(snakemake):
+
+    lint = snakemake("--lint")
+    assert lint.returncode == 0, lint.stdout + lint.stderr
+    snakefmt = Path(sys.executable).with_name("snakefmt")
+    checked = subprocess.run([snakefmt, "--check", "Snakefile", "workflow"], cwd=ROOT, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_building_the_dag_does_not_import_torch(tmp_path):
+
+    arguments = ["-n", "-s", str(ROOT / "Snakefile"), "all"]
+    code = (
+        "import sys; from snakemake.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as stop: assert not stop.code, stop.code\n"
+        "assert 'latent3d.config' in sys.modules and 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_environments_parse_and_name_conda_forge_alone():
+
+    for path in sorted((ROOT / "envs").glob("*.yaml")):
+        content = yaml.safe_load(path.read_text())
+        assert set(content) == {"channels", "dependencies"}
+        assert content["channels"] == ["conda-forge"]
+        assert all(re.fullmatch(r"[a-z0-9-]+ [<>=].+", dependency) for dependency in content["dependencies"])
+
+
+def test_quickstart_overrides_only_what_config_knows():
+
+    config, quick = (yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", "config/quickstart.yaml"))
+    assert set(quick) <= set(config), json.dumps(quick)
