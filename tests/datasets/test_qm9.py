@@ -1,6 +1,9 @@
 import io
 import os
+import subprocess
+import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 
 from latent3d.datasets import qm9
 from latent3d.errors import UserError
+from latent3d.files import hash_file
 from latent3d.molecules.bonds import with_smiles_bonds
 from latent3d.molecules.molecules import Molecule, from_list
 from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
@@ -158,6 +162,33 @@ def test_mirror_folder_that_lacks_files(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"LATENT3D_MIRROR is .* but there is no .*qm9_geometries"):
         qm9.make_qm9(tmp_path / "qm9.parquet")
     assert not (tmp_path / "qm9.parquet").exists()
+
+
+def test_command_line_names_the_missing_mirror(tmp_path):
+    command = [sys.executable, "-m", "latent3d.cli", "download", "qm9", "--out", str(tmp_path / "qm9.parquet")]
+    environment = {**os.environ, "LATENT3D_MIRROR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "LATENT3D_MIRROR" in done.stderr
+
+
+def test_official_route_end_to_end_on_a_small_archive(tmp_path, monkeypatch):
+    """Cached archive and list of the right checksums, all the way to the Parquet file; then a damaged cache."""
+    monkeypatch.delenv("LATENT3D_MIRROR", raising=False)
+    exclusions = exclusion_file(tmp_path / "qm9_uncharacterized.txt", range(100, 100 + 3054))
+    packed = tmp_path / "dsgdb9nsd.xyz.tar.bz2"
+    packed.write_bytes(archive(RECORDS).getvalue())
+    for name, path in (("EXCLUSIONS", exclusions), ("ARCHIVE", packed)):
+        source = replace(
+            getattr(qm9, name), url="http://127.0.0.1:9/", size=path.stat().st_size, md5=hash_file(path, "md5")
+        )
+        monkeypatch.setattr(qm9, name, source)
+    monkeypatch.setattr(qm9, "edm_split", lambda excluded: split())
+    qm9.make_qm9(tmp_path / "out.parquet", tmp_path)
+    read = read_parquet(tmp_path / "out.parquet")
+    assert read.bonds_known.all() and len(read.units) == 15 and read.table["cv"].tolist() == [6.469, 6.002, 8.574]
+    monkeypatch.setattr(qm9, "edm_split", lambda excluded: split((1, 3, 5)))
+    with pytest.raises(UserError, match="holds 2 of the 3 molecules"):
+        qm9.make_qm9(tmp_path / "out.parquet", tmp_path)
 
 
 def test_small_mirror(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from latent3d.molecules.bonds import find_bonds, map_molecules
 from latent3d.molecules.molecules import ELEMENTS, Molecule, Molecules, from_list
 from latent3d.molecules.parquet import read_metadata, write_parquet
 from latent3d.molecules.perception import MAX_ATOMS
-from latent3d.molecules.rdkit import canonical_smiles, to_rdkit
+from latent3d.molecules.rdkit import canonical_smiles, is_tangled, to_rdkit
 from latent3d.molecules.read import read_molecules
 
 SPLITS = ("train", "valid", "test")
@@ -118,6 +118,8 @@ def usable(item: tuple[Molecule, Any]) -> Usable:
     molecule, status = find_bonds(given, smiles if isinstance(smiles, str) else None)
     if status != "ok":
         return Usable(status)
+    if is_tangled(len(molecule), len(molecule.bonds)):
+        return Usable("sanitise_failed")
     mol = to_rdkit(molecule)
     try:
         with rdBase.BlockLogs():

@@ -1,13 +1,16 @@
 """Bonds for many molecules at once, on every core: by their SMILES where one is given, else by perception."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
+from latent3d.errors import UserError
 from latent3d.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.molecules.perception import perceive_bonds
 from latent3d.molecules.smiles_match import match_smiles
@@ -69,8 +72,17 @@ def _run(function: Callable[[Item], Result], chunks: list[list[Item]], processes
         yield from (_each(function, chunk) for chunk in chunks)
         return
     # Spawned, not forked: pyarrow and torch may already run threads in this process.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_each, [function] * len(chunks), chunks)
+    with ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts_to_parent) as pool:
+        try:
+            yield from pool.map(_each, [function] * len(chunks), chunks)
+        except BrokenProcessPool as error:
+            raise UserError(
+                "A worker process was killed, most likely for lack of memory. Free some and run this again."
+            ) from error
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _each(function: Callable[[Item], Result], chunk: list[Item]) -> list[Result]:

@@ -70,6 +70,11 @@ def from_rdkit(mol: Chem.Mol, conformer: int = -1) -> Molecule:
     )
 
 
+def is_tangled(atoms: int, bonds: int) -> bool:
+    """True for more than two bonds per atom: no molecule has them, and perceiving their rings can take hours."""
+    return bonds > 2 * atoms
+
+
 def canonical_smiles(mol: Chem.Mol, stereo: bool = False) -> str:
     """Canonical SMILES with hydrogens removed: the project's one canonicalisation (metrics, novelty, matching).
 

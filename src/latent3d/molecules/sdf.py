@@ -14,7 +14,7 @@ from rdkit import Chem, rdBase
 
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import ELEMENTS, Molecule, Molecules
-from latent3d.molecules.rdkit import from_rdkit
+from latent3d.molecules.rdkit import from_rdkit, is_tangled
 from latent3d.molecules.textfile import (
     MAX_ATOMS,
     BadRecord,
@@ -72,12 +72,30 @@ def _read_record(lines: list[str], records: Records) -> None:
         records.add_bad(BadRecord("decode_failed", "the record has no `M  END` line; it is cut short"), properties)
         return
     try:
+        _check_counts(lines[: end + 1])
         mol = _parse_block("\n".join(lines[: end + 1]) + "\n")
         molecule, bad = _molecule(mol, known)
     except BadRecord as error:
         records.add_bad(error, properties)
         return
     records.add(molecule, properties, bad)
+
+
+def _check_counts(lines: list[str]) -> None:
+    """Look at the numbers of atoms and bonds that RDKit will go by, before it spends time on them."""
+    counts = lines[3] if len(lines) > 3 else ""
+    fields = [counts[:3], counts[3:6]]
+    if "V3000" in counts:
+        line = next((line for line in lines if line.startswith("M  V30 COUNTS ")), "")
+        fields = line.split()[3:5]
+    try:
+        atoms, bonds = (int(text) for text in fields)
+    except ValueError as error:
+        raise BadRecord("decode_failed", "its line of counts is not readable") from error
+    if atoms > MAX_ATOMS:
+        raise BadRecord("too_large", f"{atoms} atoms, more than {MAX_ATOMS}")
+    if is_tangled(atoms, bonds):
+        raise BadRecord("sanitise_failed", "more than two bonds per atom")
 
 
 def _parse_block(block: str) -> Chem.Mol:
@@ -88,8 +106,6 @@ def _parse_block(block: str) -> Chem.Mol:
             raise BadRecord("decode_failed", f"the molecule block is not readable ({_first_line(error)})") from error
     if mol is None:
         raise BadRecord("decode_failed", "the molecule block is not readable")
-    if mol.GetNumAtoms() > MAX_ATOMS:
-        raise BadRecord("too_large", f"{mol.GetNumAtoms()} atoms, more than {MAX_ATOMS}")
     for atom in mol.GetAtoms():
         if not 0 < atom.GetAtomicNum() < len(ELEMENTS):
             raise BadRecord("foreign_element", f"unknown element {atom.GetSymbol()!r}")

@@ -7,10 +7,10 @@ from rdkit import Chem, rdBase
 
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import ELEMENTS, Molecule, Molecules
-from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, to_rdkit
+from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, is_tangled, to_rdkit
 from latent3d.molecules.textfile import MAX_ATOMS, BadRecord, Records, read_lines, write_lines
 
-_MAX_SMILES = 20_000
+_MAX_SMILES = 4096
 
 
 def write_smiles(path: Path | str, molecules: Molecules) -> None:
@@ -49,6 +49,8 @@ def _graph(smiles: str) -> Molecule:
         mol = Chem.MolFromSmiles(smiles, sanitize=False)
         if mol is None:
             raise BadRecord("decode_failed", f"not a SMILES: {smiles[:40]!r}")
+        if is_tangled(mol.GetNumAtoms(), mol.GetNumBonds()):
+            raise BadRecord("sanitise_failed", "more than two bonds per atom")
         try:
             Chem.SanitizeMol(mol)
             mol = Chem.AddHs(mol)

@@ -13,7 +13,7 @@ from rdkit import Chem, rdBase
 
 from latent3d.molecules.molecules import ELEMENTS, Molecule
 from latent3d.molecules.perception import MAX_ATOMS
-from latent3d.molecules.rdkit import from_rdkit
+from latent3d.molecules.rdkit import from_rdkit, is_tangled
 
 _periodic_table = Chem.GetPeriodicTable()
 _COVALENT_RADII = np.array([_periodic_table.GetRcovalent(number) for number in range(len(ELEMENTS))])
@@ -48,8 +48,14 @@ def match_smiles(molecule: Molecule, smiles: str) -> Molecule | None:
 
 def _explicit_graph(smiles: str) -> Molecule | None:
     with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(smiles)
-        return None if mol is None or not mol.GetNumAtoms() else from_rdkit(Chem.AddHs(mol))
+        mol = Chem.MolFromSmiles(smiles, sanitize=False)
+        if mol is None or not mol.GetNumAtoms() or is_tangled(mol.GetNumAtoms(), mol.GetNumBonds()):
+            return None
+        try:
+            Chem.SanitizeMol(mol)
+            return from_rdkit(Chem.AddHs(mol))
+        except ValueError:
+            return None
 
 
 def _shortest_contacts(molecule: Molecule, count: int) -> np.ndarray:

@@ -23,8 +23,8 @@ from latent3d.molecules.molecules import Molecule, Molecules, from_list
 MAX_TEXT_BYTES = 4 << 30
 MAX_LINE_BYTES = 1 << 20
 MAX_MOLECULES = 2_000_000
-MAX_ATOMS = 32_767
-"""Bond ends are int16."""
+MAX_ATOMS = 4096
+"""Per record; the time that RDKit's ring perception takes grows with the square."""
 
 UNITS_KEY = "latent3d_units"
 """Property of the first record that holds the units of all columns, as JSON."""
