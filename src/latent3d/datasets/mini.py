@@ -69,12 +69,14 @@ def make_mini(out: Path, processes: int, checkpoints: Path) -> None:
         flush=True,
     )
 
-    with Workers(make_row, processes, _TIME_LIMIT) as workers, open(ledger, "a", encoding="utf-8") as stream:
+    with Workers(make_row, processes, _TIME_LIMIT) as workers, open(ledger, "ab", buffering=0) as stream:
 
         def keep(index: int, outcome: Outcome) -> None:
             row = {"constitution": waiting[index], "status": outcome.status, "row": outcome.value}
-            stream.write(json.dumps(row) + "\n")
-            stream.flush()
+            try:
+                stream.write(json.dumps(row).encode() + b"\n")
+            except OSError as error:
+                raise UserError(f"Cannot write {ledger}: {error.strerror}. Free space, then run it again.") from error
             finished[waiting[index]] = row
 
         workers.map(waiting, "mini", keep)
