@@ -143,3 +143,11 @@ def test_quickstart_overrides_only_what_config_knows():
 
     config, quick = (yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", "config/quickstart.yaml"))
     assert set(quick) <= set(config), json.dumps(quick)
+
+
+def test_rows_keep_the_order_of_config_when_a_user_changes_one(snakemake, tmp_path):
+    (tmp_path / "my.yaml").write_text("rows: {latent3d: {overrides: {diffusion: {steps: 7}}}}\n")
+    done = snakemake("results/table_mini.csv", "--configfile", "my.yaml", "-n", "-p")
+    command = re.search(r"--rows '(.*?)'", done.stdout + done.stderr).group(1)
+    shipped = yaml.safe_load((ROOT / "config.yaml").read_text())["rows"]
+    assert [row["name"] for row in json.loads(command)] == list(shipped)

@@ -12,6 +12,7 @@ from pathlib import Path
 SOURCE = Path(workflow.basedir, "src")
 sys.path.insert(0, str(SOURCE))
 
+import yaml
 from snakemake.settings.types import DeploymentMethod
 
 from latent3d.config import (
@@ -40,10 +41,16 @@ def stop(error):
     os._exit(1)
 
 
+def in_shipped_order(rows):
+    """The rows in the order of config.yaml, then new ones: Snakemake puts what --configfile mentions first."""
+    shipped = yaml.safe_load(Path(workflow.basedir, "config.yaml").read_text())["rows"]
+    return {**{name: rows[name] for name in shipped if name in rows}, **rows} if isinstance(rows, dict) else rows
+
+
 def read_configuration():
     """The checked configuration; every row's hyper-parameters are resolved once, so that mistakes show before any work."""
     try:
-        configuration = parse_configuration(config)
+        configuration = parse_configuration({**config, "rows": in_shipped_order(config.get("rows"))})
         for name, dataset in configuration.datasets.items():
             if dataset.file is not None and not Path(dataset.file).is_file():
                 raise UserError(f"config key datasets.{name}.file: {dataset.file} does not exist. Check the path.")
