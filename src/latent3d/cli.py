@@ -59,7 +59,7 @@ def _train(
     checkpoints: Path = Option(Path("checkpoints"), help="folder for unfinished work"),
     device: str = Option("auto", help="auto, cpu or cuda"),
     precision: str = Option("32-true", help="Lightning Fabric's name of the precision"),
-    time_limit: float | None = Option(None, help="seconds; then save, stop with exit code 75, and resume when run again"),
+    time_limit: float | None = Option(None, help="seconds; then save, stop with exit code 75, resume when run again"),
 ) -> None:
     """Train one stage of a system; resumes from its last checkpoint."""
     from latent3d.run import Run, resolve_device
@@ -122,7 +122,7 @@ def _json(text: str) -> dict[str, Any]:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError(f"--hyperparameters is not JSON ({error}); give an object such as '{{\"steps\": 100}}'.") from error
+        raise UserError(f"--hyperparameters is not JSON ({error}); give an object.") from error
 
 
 @app.command("download")

@@ -27,7 +27,7 @@ class _Strict(BaseModel):
 class Dataset(_Strict):
     """One dataset; a subset is a dataset of its own, so that small and full runs never share a path."""
 
-    source: Literal["mini", "qm9", "file"] = Field(description="mini (embedded), qm9, or file (your own)")
+    source: Literal["mini", "qm9", "file"] = Field("file", description="mini (embedded), qm9, or file (your own)")
     file: str | None = Field(None, description="molecule file of source: file (Parquet, SDF or multi-XYZ)")
     split: Literal["column"] | tuple[float, float, float] = Field(
         "column", description="`column` of the file, or the shares of train, valid and test, drawn with seed 0"

@@ -22,6 +22,7 @@ class Run:
         device: `cpu` or `cuda`, already resolved.
         precision: Lightning Fabric's name, e.g. `32-true`.
         time_limit: seconds after which training saves a checkpoint and raises StoppedEarly; None for no limit.
+        checkpoint_every: seconds between checkpoints.
     """
 
     seed: int
@@ -29,6 +30,7 @@ class Run:
     device: str = "cpu"
     precision: str = "32-true"
     time_limit: float | None = None
+    checkpoint_every: float = 60.0
     started: float = field(default_factory=time.monotonic)
 
     def seconds(self) -> float:

@@ -1,7 +1,7 @@
 """What a denoiser predicts, and how x0 and eps follow from it.
 
-With x_t = alpha x_0 + sigma eps, alpha^2 = alpha_bar, sigma^2 = 1 - alpha_bar (Ho et al. 2020; v from Salimans & Ho 2022:
-v = alpha eps - sigma x_0). Shapes: x [B, D], alpha and sigma [B, 1].
+With x_t = alpha x_0 + sigma eps, alpha^2 = alpha_bar, sigma^2 = 1 - alpha_bar (Ho et al. 2020; v = alpha eps -
+sigma x_0 from Salimans & Ho 2022). Shapes: x [B, D], alpha and sigma [B, 1].
 """
 
 from dataclasses import dataclass

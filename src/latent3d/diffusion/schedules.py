@@ -9,12 +9,12 @@ Schedule = Callable[[torch.Tensor], torch.Tensor]
 
 
 def cosine(t: torch.Tensor) -> torch.Tensor:
-    """Cosine schedule, alpha_bar = cos^2(pi t / 2): zero terminal signal-to-noise ratio (Nichol & Dhariwal 2021, s = 0)."""
+    """Cosine schedule with zero terminal signal-to-noise ratio: cos^2(pi t / 2) (Nichol & Dhariwal 2021, s = 0)."""
     return torch.cos(0.5 * math.pi * t) ** 2
 
 
 def linear(t: torch.Tensor) -> torch.Tensor:
-    """Continuous form of the linear beta schedule 1e-4..0.02 over 1000 steps (Ho et al. 2020, VP-SDE of Song et al. 2021)."""
+    """Linear beta schedule 1e-4..0.02 over 1000 steps in continuous time (Ho et al. 2020, Song et al. 2021)."""
     return torch.exp(-0.1 * t - 0.5 * 19.9 * t**2)
 
 

@@ -191,8 +191,7 @@ class Molecules:
     def take(self, indices: np.ndarray | Iterable[int]) -> "Molecules":
         """The molecules at `indices` (integers or a boolean mask), in that order."""
         indices = np.asarray(indices)
-        if indices.dtype == bool:
-            indices = np.flatnonzero(indices)
+        indices = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.int64)
         atoms, atom_offsets = _gather(self.atom_offsets, indices)
         bonds, bond_offsets = _gather(self.bond_offsets, indices)
         return Molecules(

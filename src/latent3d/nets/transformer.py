@@ -1,6 +1,6 @@
 """Pre-norm transformer blocks with a pair bias and optional adaptive normalisation.
 
-Shapes: B batch, N tokens, D width, H heads. Sources: Vaswani et al. 2017; pair bias as in Graphormer (Ying et al. 2021);
+Shapes: B batch, N tokens, D width, H heads. Sources: Vaswani et al. 2017; pair bias of Graphormer (Ying et al. 2021);
 adaptive layer norm with zero-initialised gates as in DiT (Peebles & Xie 2023).
 """
 

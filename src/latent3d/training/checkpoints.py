@@ -1,10 +1,11 @@
 """Training checkpoints: the unfinished state of one configuration, in a folder named by its hash.
 
-Two safe files per checkpoint would not be atomic together, so weights, EMA and optimiser state share one safetensors file
+Two files per checkpoint would not be atomic together, so weights, EMA and optimiser state share one safetensors file,
 with step, elapsed time and log in its metadata. No pickle is involved.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -53,7 +54,7 @@ def read_checkpoint(
             metadata = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError) as error:
-        print(f"{path} is not readable ({error}); training starts anew.")
+        print(f"{path} is not readable ({error}); training starts anew.", file=sys.stderr)
         return 0, 0.0, []
 
     def part(prefix: str) -> dict[str, torch.Tensor]:

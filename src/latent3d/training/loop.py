@@ -68,7 +68,8 @@ def train(
     found = latest_checkpoint(run.work)
     if found is not None:
         start, elapsed, log = read_checkpoint(found, module, ema, optimizer)
-        print(f"{name}: resumed at step {start} of {h['steps']}", file=sys.stderr)
+        if start:
+            print(f"{name}: resumed at step {start} of {h['steps']}", file=sys.stderr)
 
     progress = Progress(name, start, h["steps"], h["batch_size"], elapsed)
     for step in range(start, h["steps"]):
@@ -90,7 +91,7 @@ def train(
             log.append({"step": done, **values})
             progress.show(done, values["loss"])
         stop = run.time_limit is not None and run.seconds() > run.time_limit and done < h["steps"]
-        if stop or progress.checkpoint_due():
+        if stop or progress.checkpoint_due(run.checkpoint_every):
             write_checkpoint(run.work, done, progress.seconds(), log, module, ema, optimizer)
         if stop:
             raise StoppedEarly(f"{name}: time limit reached at step {done} of {h['steps']}; run again to continue.")
@@ -99,7 +100,6 @@ def train(
 
 
 LOG_EVERY = 50  # steps
-CHECKPOINT_EVERY = 60.0  # seconds
 PROGRESS_EVERY = 10.0  # seconds
 
 
@@ -136,9 +136,9 @@ class Progress:
                 file=sys.stderr,
             )
 
-    def checkpoint_due(self) -> bool:
-        """True once every CHECKPOINT_EVERY seconds."""
-        if time.monotonic() - self.saved < CHECKPOINT_EVERY:
+    def checkpoint_due(self, every: float) -> bool:
+        """True once every `every` seconds."""
+        if time.monotonic() - self.saved < every:
             return False
         self.saved = time.monotonic()
         return True

@@ -4,16 +4,16 @@ Encoder: a transformer whose pair features are the distance and the position of 
 other; they do not change under rotation and translation, and one component changes sign under reflection, so z_3d is
 SE(3)-invariant and knows the hand of a molecule.
 
-Decoder: sees the graph and z_3d, nothing else. A graph transformer proposes coordinates and predicts the distances of all
-pairs at most three bonds apart; unrolled spring steps then pull the coordinates to these distances. The springs are part
-of the network (trained through a few steps, run longer at inference), not a force field.
+Decoder: sees the graph and z_3d, nothing else. A graph transformer proposes coordinates and predicts the distances of
+all pairs at most three bonds apart; unrolled spring steps then pull the coordinates to these distances. The springs are
+part of the network (trained through a few steps, run longer at inference), not a force field.
 """
 
 import torch
 from torch import nn
 
 from latent3d.nets.alignment import aligned_square_error
-from latent3d.nets.standardise import RunningStandardise
+from latent3d.nets.gaussian import GaussianCode, draw, kl_divergence
 from latent3d.nets.transformer import AttentionPooling, TransformerBlock, padding_bias
 from latent3d.systems.latent3d.embedding import GraphEmbedding
 from latent3d.systems.latent3d.graphs import GraphBatch
@@ -32,20 +32,19 @@ class GeometricAutoencoder(nn.Module):
         width: int,
         layers: int,
         heads: int,
-        noise: float,
+        beta: float,
         spring_steps: int,
         spring_steps_inference: int,
     ) -> None:
         super().__init__()
-        self.latent, self.noise = latent, noise
+        self.latent, self.beta = latent, beta
         self.spring_steps, self.spring_steps_inference = spring_steps, spring_steps_inference
         self.encoder_embed = GraphEmbedding(width, heads, labels=max_atoms)
         self.encoder_pairs = nn.Sequential(nn.Linear(RADIAL + 3, width // 2), nn.GELU(), nn.Linear(width // 2, heads))
         self.encoder_nodes = nn.Sequential(nn.Linear(RADIAL + 3, width // 2), nn.GELU(), nn.Linear(width // 2, width))
         self.encoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers - 1))
         self.pool = AttentionPooling(width, queries=8)
-        self.to_latent = nn.Sequential(nn.Linear(8 * width, width), nn.GELU(), nn.Linear(width, latent))
-        self.normalise = RunningStandardise(latent)
+        self.code = GaussianCode(8 * width, width, latent)
 
         pair_width = width // 2
         self.decoder_embed = GraphEmbedding(width, pair_width, labels=max_atoms)
@@ -62,8 +61,8 @@ class GeometricAutoencoder(nn.Module):
         with torch.no_grad():
             self.reference_distance.weight.copy_(torch.tensor([1.0, 1.3, 2.3, 3.0]).repeat(16)[:, None])
 
-    def encode(self, graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
-        """z_3d [B, latent] of conformers [B, N, 3], standardised over the training data."""
+    def posterior(self, graphs: GraphBatch, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance [B, latent] of z_3d for conformers [B, N, 3]."""
         h, pairs = self.encoder_embed(graphs)
         features = invariant_features(graphs, positions)  # [B, N, N, RADIAL + 3]
         bias = (pairs + self.encoder_pairs(features)).permute(0, 3, 1, 2) + padding_bias(graphs.mask)
@@ -73,7 +72,11 @@ class GeometricAutoencoder(nn.Module):
         h = h + messages.sum(2) / 4
         for block in self.encoder:
             h = block(h, bias)
-        return self.normalise(self.to_latent(self.pool(h, graphs.mask)))
+        return self.code(self.pool(h, graphs.mask))
+
+    def encode(self, graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
+        """z_3d [B, latent] of conformers [B, N, 3]: the mean of the posterior."""
+        return self.posterior(graphs, positions)[0]
 
     def decode(
         self, graphs: GraphBatch, z: torch.Tensor, spring_steps: int | None = None
@@ -107,9 +110,10 @@ class GeometricAutoencoder(nn.Module):
         self, graphs: GraphBatch, positions: torch.Tensor, generator: torch.Generator
     ) -> dict[str, torch.Tensor]:
         """Loss of one batch and its parts. positions [B, N, 3], angstrom."""
-        z = self.encode(graphs, positions)
-        z = z + self.noise * torch.randn(z.shape, generator=generator, device=z.device)
+        mean, log_variance = self.posterior(graphs, positions)
+        z = draw(mean, log_variance, generator)
         final, proposal, distances = self.decode(graphs, z, self.spring_steps)
+        kl = kl_divergence(mean, log_variance)
         near = near_pairs(graphs)
         by_path = near * (2.0 ** (1 - graphs.paths.clamp(max=SPRING_PATH).float()))
         true = pair_distances(positions)
@@ -122,7 +126,8 @@ class GeometricAutoencoder(nn.Module):
         springs, geometry = near_error(distances), near_error(pair_distances(final))
         frames = frame_aligned_error(graphs, final, positions) + frame_aligned_error(graphs, proposal, positions)
         return {
-            "loss": 0.5 * aligned + 0.25 * first + frames + 4 * springs + 4 * geometry,
+            "loss": 0.5 * aligned + 0.25 * first + frames + 4 * springs + 4 * geometry + self.beta * kl,
+            "kl": kl,
             "rmsd2": aligned,
             "frames": frames,
             "springs": springs,
@@ -153,7 +158,7 @@ def pair_distances(positions: torch.Tensor) -> torch.Tensor:
 
 
 def relax_springs(positions: torch.Tensor, distances: torch.Tensor, weights: torch.Tensor, steps: int) -> torch.Tensor:
-    """Pull pairs towards their distances: damped Jacobi steps on the weighted stress sum_ij w_ij (|x_i - x_j| - d_ij)^2.
+    """Pull pairs towards their distances: damped Jacobi steps on the stress sum_ij w_ij (|x_i - x_j| - d_ij)^2.
 
     Each step moves an atom by the weighted mean of the displacements its springs ask for (one Guttman step of
     SMACOF with a diagonal approximation, de Leeuw 1977). Shapes [B, N, 3], [B, N, N], [B, N, N].

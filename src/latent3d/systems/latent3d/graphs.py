@@ -71,7 +71,7 @@ class Graph:
 
 
 def canonical_graph(molecule: Molecule) -> Graph | None:
-    """The graph of a molecule in canonical order; None if RDKit refuses it or it has no heavy atom or free hydrogens."""
+    """The graph of a molecule in canonical order; None if RDKit refuses it, or for H2 and the like."""
     if molecule.bonds is None or len(molecule) == 0:
         return None
     with _quiet():

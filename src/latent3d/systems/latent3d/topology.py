@@ -1,8 +1,8 @@
 """Topological autoencoder: molecular graph -> z_2d -> molecular graph, valid by construction.
 
-The encoder is a graph transformer over heavy atoms; z_2d is a standardised vector to which noise is added in training, so
-that the decoder tolerates the small errors of the diffusion model. The decoder is a causal transformer that writes the
-actions of `grammar.Grammar`; actions that the grammar forbids have probability zero, in training as in sampling.
+The encoder is a graph transformer over heavy atoms; z_2d is the code of a variational autoencoder with a small weight
+on the KL term. The decoder is a causal transformer that writes the actions of `grammar.Grammar`; actions that the
+grammar forbids have probability zero, in training as in sampling.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.nets.standardise import RunningStandardise
+from latent3d.nets.gaussian import GaussianCode, draw, kl_divergence
 from latent3d.nets.transformer import AttentionPooling, TransformerBlock, padding_bias
 from latent3d.systems.latent3d.embedding import MAX_VALENCE, GraphEmbedding
 from latent3d.systems.latent3d.grammar import PAD, Builder, Grammar, random_order
@@ -65,14 +65,13 @@ def read_sequences(grammar: Grammar, graphs: list[Graph], orders: int, seed: int
 class TopologicalAutoencoder(nn.Module):
     """Graph to z_2d [B, latent] and back."""
 
-    def __init__(self, grammar: Grammar, latent: int, width: int, layers: int, heads: int, noise: float) -> None:
+    def __init__(self, grammar: Grammar, latent: int, width: int, layers: int, heads: int, beta: float) -> None:
         super().__init__()
-        self.grammar, self.noise = grammar, noise
+        self.grammar, self.beta = grammar, beta
         self.embed = GraphEmbedding(width, heads)
         self.encoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
         self.pool = AttentionPooling(width, queries=8)
-        self.to_latent = nn.Sequential(nn.Linear(9 * width, width), nn.GELU(), nn.Linear(width, latent))
-        self.normalise = RunningStandardise(latent)
+        self.code = GaussianCode(9 * width, width, latent)
 
         self.prefix = nn.Linear(latent, 4 * width)
         self.token = nn.Embedding(grammar.size, width)
@@ -84,14 +83,18 @@ class TopologicalAutoencoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.logits = nn.Linear(width, grammar.size)
 
-    def encode(self, graphs: GraphBatch) -> torch.Tensor:
-        """Heavy-atom graphs -> z_2d [B, latent], standardised over the training data."""
+    def posterior(self, graphs: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Heavy-atom graphs -> mean and log variance of z_2d, [B, latent] each."""
         h, pairs = self.embed(graphs)
         bias = pairs.permute(0, 3, 1, 2) + padding_bias(graphs.mask)
         for block in self.encoder:
             h = block(h, bias)
         total = (h * graphs.mask[..., None]).sum(1) / 8
-        return self.normalise(self.to_latent(torch.cat([self.pool(h, graphs.mask), total], -1)))
+        return self.code(torch.cat([self.pool(h, graphs.mask), total], -1))
+
+    def encode(self, graphs: GraphBatch) -> torch.Tensor:
+        """Heavy-atom graphs -> z_2d [B, latent], the mean of the posterior."""
+        return self.posterior(graphs)[0]
 
     def predict(self, z: torch.Tensor, tokens: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Unmasked logits [B, L, size] of every action, given z and the actions before it.
@@ -111,16 +114,17 @@ class TopologicalAutoencoder(nn.Module):
         return self.logits(self.norm(x[:, 4:]))
 
     def forward(self, graphs: GraphBatch, sequences: Sequences, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Loss (nats per molecule) and token accuracy of one batch."""
-        z = self.encode(graphs)
-        z = z + self.noise * torch.randn(z.shape, generator=generator, device=z.device)
+        """Negative evidence bound with the KL term weighted by beta (nats per molecule), and its parts."""
+        mean, log_variance = self.posterior(graphs)
+        z = draw(mean, log_variance, generator)
         logits = self.predict(z, sequences.tokens, sequences.features)
         # A large finite number instead of -inf: padding rows allow PAD alone and must not make NaN.
         logits = logits.float().masked_fill(~sequences.masks, -1e9)
         is_action = sequences.tokens != PAD
-        loss = F.cross_entropy(logits[is_action], sequences.tokens[is_action], reduction="sum") / len(z)
+        nll = F.cross_entropy(logits[is_action], sequences.tokens[is_action], reduction="sum") / len(z)
+        kl = kl_divergence(mean, log_variance)
         correct = (logits.argmax(-1) == sequences.tokens) | ~is_action
-        return {"loss": loss, "exact": correct.all(1).float().mean()}
+        return {"loss": nll + self.beta * kl, "nll": nll, "kl": kl, "exact": correct.all(1).float().mean()}
 
     @torch.no_grad()
     def decode(self, z: torch.Tensor) -> Builder:

@@ -1,0 +1,119 @@
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from latent3d.errors import UserError
+from latent3d.molecules.molecules import EMPTY, Molecule, concatenate, from_list
+from latent3d.molecules.parquet import iterate_parquet, read_metadata, read_parquet, write_parquet
+
+
+@pytest.fixture()
+def molecules(from_smiles):
+    known = [from_smiles(s) for s in ("CCO", "C[N+](=O)[O-]", "c1ccccc1")]
+    cloud = Molecule(np.array([6, 1], np.uint8), np.array([[0, 0, 0], [np.nan, 1e-7, -0.0]], np.float32))
+    table = pd.DataFrame({"id": list("abcde"), "status": ["ok"] * 5, "energy": [1.5, None, -2.25, 0.1, None]})
+    return from_list([*known, cloud, EMPTY], table, {"energy": "hartree"})
+
+
+def test_round_trip_is_exact(molecules, tmp_path):
+    write_parquet(tmp_path / "a.parquet", molecules, {"note": 1})
+    again = read_parquet(tmp_path / "a.parquet")
+    for name in (
+        "atomic_numbers",
+        "atom_offsets",
+        "bonds",
+        "bond_orders",
+        "bond_offsets",
+        "formal_charges",
+        "bonds_known",
+    ):
+        np.testing.assert_array_equal(getattr(again, name), getattr(molecules, name), err_msg=name)
+    assert again.positions.tobytes() == molecules.positions.tobytes()  # NaN and -0.0 included
+    pd.testing.assert_frame_equal(again.table, molecules.table, check_dtype=False)
+    assert again.units == {"energy": "hartree"}
+    assert read_metadata(tmp_path / "a.parquet")["note"] == 1
+    assert again[3].bonds is None
+    assert len(again[4]) == 0 and again[4].bonds is not None
+
+
+def test_missing_values_are_null_in_the_file(molecules, tmp_path):
+    write_parquet(tmp_path / "a.parquet", molecules)
+    table = pq.read_table(tmp_path / "a.parquet")
+    assert table["energy"].to_pylist() == [1.5, None, -2.25, 0.1, None]
+    assert table["bonds"].to_pylist()[3] is None
+    assert table["atomic_numbers"].to_pylist()[4] == []
+    assert table["positions"].type == pa.list_(pa.float32())
+
+
+def test_equal_molecules_give_equal_bytes(molecules, tmp_path):
+    for name in "ab":
+        write_parquet(tmp_path / name, molecules.take(range(5)))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_take_split_and_concatenate_agree(molecules):
+    parts = concatenate([molecules.take([3, 1]), molecules.take([0])])
+    mixed = molecules.take([3, 1, 0])
+    np.testing.assert_array_equal(parts.atomic_numbers, mixed.atomic_numbers)
+    np.testing.assert_array_equal(parts.bonds, mixed.bonds)
+    assert parts.table["id"].tolist() == ["d", "b", "a"]
+    assert parts[0].bonds is None
+    np.testing.assert_array_equal(parts[1].positions, molecules[1].positions)
+    flags = molecules.with_columns(split=["train", "test", "test", "train", "valid"])
+    assert flags.split("test").table["id"].tolist() == ["b", "c"]
+
+
+def test_many_batches_give_the_same_molecules(molecules, tmp_path):
+    many = concatenate([molecules] * 40)
+    write_parquet(tmp_path / "a.parquet", many)
+    again = concatenate(iterate_parquet(tmp_path / "a.parquet", batch_size=7))
+    assert again.positions.tobytes() == many.positions.tobytes()
+    np.testing.assert_array_equal(again.bonds, many.bonds)
+
+
+def test_empty_files_are_zero_molecules(molecules, tmp_path):
+    write_parquet(tmp_path / "a.parquet", molecules.take([]))
+    assert len(read_parquet(tmp_path / "a.parquet")) == 0
+
+
+def broken(path, **columns):
+    base = {"atomic_numbers": [[6, 1]], "positions": [[0.0] * 6], "bonds": [[0, 1]], "bond_orders": [[1]]}
+    pq.write_table(pa.table({k: v for k, v in {**base, **columns}.items() if v is not None}), path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        ({"positions": None}, "positions"),
+        ({"positions": [[0.0] * 5]}, "positions"),
+        ({"bonds": [[0, 2]]}, "bonds"),
+        ({"bonds": [[0, -1]]}, "bonds"),
+        ({"bonds": [[0, 1, 1]]}, "bonds"),
+        ({"atomic_numbers": [[6, 300]]}, "atomic_numbers"),
+        ({"atomic_numbers": ["CH"]}, "atomic_numbers"),
+        ({"positions": [[0.0, None, 0.0, 0.0, 0.0, 0.0]]}, "positions"),
+        ({"formal_charges": [[0]]}, "formal_charges"),
+    ],
+)
+def test_files_that_break_the_contract_are_named_in_one_sentence(tmp_path, columns, names):
+    broken(tmp_path / "bad.parquet", **columns)
+    with pytest.raises(UserError, match=names) as error:
+        read_parquet(tmp_path / "bad.parquet")
+    assert "bad.parquet" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 200, -1])
+def test_truncated_files_are_refused(molecules, tmp_path, keep):
+    path = tmp_path / "cut.parquet"
+    write_parquet(path, molecules)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match=r"cut\.parquet is not a readable Parquet file"):
+        read_parquet(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"none\.parquet does not exist"):
+        read_parquet(tmp_path / "none.parquet")

@@ -1,0 +1,123 @@
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+from latent3d.molecules.molecules import from_list
+from latent3d.systems.latent3d import sampling
+from latent3d.systems.latent3d.conformers import decode_conformers, encode_conformers
+from latent3d.systems.latent3d.geometry import (
+    GeometricAutoencoder,
+    frame_aligned_error,
+    invariant_features,
+    near_pairs,
+    pair_distances,
+    relax_springs,
+)
+from latent3d.systems.latent3d.graphs import GraphBatch, read_conformers
+
+CHIRAL = ["C[C@H](O)F", "N[C@@H](C)C(=O)O", "C[C@@H]1CO1"]
+ACHIRAL = ["CCO", "c1ccccc1", "C#N", "C#CC#C", "CC(C)(C)C"]
+
+
+@pytest.fixture(scope="module")
+def conformers(from_smiles):
+    return read_conformers(from_list([from_smiles(s) for s in CHIRAL + ACHIRAL]))
+
+
+@pytest.fixture(scope="module")
+def model(conformers):
+    torch.manual_seed(0)
+    model = GeometricAutoencoder(9, 16, 32, 3, 4, 0.001, 4, 20)
+    model.encode(conformers.batch, conformers.positions)  # gives the standardisation its mean and variance
+    return model.eval()
+
+
+def test_codes_are_invariant_to_rotation_and_translation(model, conformers, rotation):
+    z = encode_conformers(model, conformers)
+    moved = conformers.positions @ torch.tensor(rotation.T, dtype=torch.float32) + torch.tensor([5.0, -3.0, 2.0])
+    change = (encode_conformers(model, conformers, positions=moved) - z).norm(dim=1) / z.norm(dim=1)
+    assert change.max() < 1e-4  # linear molecules (HCN, butadiyne) are among them
+
+
+def test_codes_of_mirror_images_differ_for_chiral_molecules_alone(model, conformers):
+    z, mirrored = encode_conformers(model, conformers), encode_conformers(model, conformers, mirror=True)
+    change = (mirrored - z).norm(dim=1) / z.norm(dim=1)
+    assert (change[: len(CHIRAL)] > 0.05).all()
+    flat = len(CHIRAL) + ACHIRAL.index("c1ccccc1")
+    assert change[flat] < 0.1 * change[: len(CHIRAL)].min()
+
+
+def test_codes_do_not_depend_on_padding_or_batch(model, conformers):
+    together = encode_conformers(model, conformers)
+    graphs, width = conformers.batch.select(torch.tensor([0]), len(conformers.graphs[0])), len(conformers.graphs[0])
+    with torch.no_grad():
+        alone = model.encode(graphs, conformers.positions[:1, :width])
+    torch.testing.assert_close(alone[0], together[0], atol=1e-5, rtol=1e-4)
+
+
+def test_the_decoder_takes_graph_and_code_and_no_coordinates(model, conformers):
+    parameters = inspect.signature(GeometricAutoencoder.decode).parameters
+    assert list(parameters) == ["self", "graphs", "z", "spring_steps"]
+    assert not any("position" in name for name in GraphBatch.__dataclass_fields__)
+    graphs = conformers.graphs
+    z = torch.randn(len(graphs), 16, generator=torch.Generator().manual_seed(0))
+    first = decode_conformers(model, graphs, z)
+    # Sampling decodes graphs that never had coordinates: those of molecules whose positions are all NaN.
+    bare = [graph.to_molecule(np.full((len(graph), 3), np.nan)) for graph in graphs]
+    again = decode_conformers(model, [sampling.canonical_graph(molecule) for molecule in bare], z)
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a.positions, b.positions)
+
+
+def test_features_change_sign_in_one_component_under_reflection(conformers):
+    x = conformers.positions
+    plain, mirrored = invariant_features(conformers.batch, x), invariant_features(conformers.batch, -x)
+    torch.testing.assert_close(plain[..., :-1], mirrored[..., :-1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(plain[..., -1], -mirrored[..., -1], atol=1e-5, rtol=1e-5)
+
+
+def test_springs_reach_distances_that_exist(conformers):
+    graphs, x = conformers.batch, conformers.positions
+    weights = near_pairs(graphs) * 4.0 ** (1 - graphs.paths.float().clamp(max=3))
+    start = x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    errors = []
+    for steps in (0, 5, 50, 400):
+        d = pair_distances(relax_springs(start, pair_distances(x), weights, steps))
+        errors.append(float(((d - pair_distances(x)).abs() * weights).sum() / weights.sum()))
+    assert errors[0] > errors[1] > errors[2] > errors[3]
+    assert errors[3] < 0.005
+
+
+def test_frame_aligned_error_sees_the_hand_and_not_the_pose(conformers, rotation):
+    graphs, x = conformers.batch, conformers.positions
+    moved = x @ torch.tensor(rotation.T, dtype=torch.float32) + 1.0
+    assert frame_aligned_error(graphs, moved, x) < 0.02  # the floor is the smoothing of the square root
+    assert frame_aligned_error(graphs, -x, x) > 0.5
+
+
+def test_training_overfits_a_few_conformers_and_gets_their_hands_right(conformers):
+    torch.manual_seed(0)
+    model = GeometricAutoencoder(9, 16, 64, 3, 4, 0.001, 4, 20)
+    rows = torch.arange(len(CHIRAL))
+    width = max(len(conformers.graphs[i]) for i in rows)
+    graphs = conformers.batch.select(rows, width)
+    x = torch.stack([conformers.positions[rows, :width], conformers.mirrored[rows, :width]])
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    generator = torch.Generator().manual_seed(0)
+    first = None
+    for step in range(240):
+        loss = model(graphs, x[step % 2], generator)["loss"]
+        first = first or loss.item()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    assert loss.item() < first / 4
+    model.eval()
+    with torch.no_grad():
+        for hand in x:
+            decoded, _, _ = model.decode(graphs, model.encode(graphs, hand))
+            signs = [torch.linalg.det(p[:, 1:4] - p[:, :1]).sign() for p in (decoded, hand)]
+            assert (signs[0] == signs[1]).all()

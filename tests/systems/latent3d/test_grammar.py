@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+from rdkit import Chem
+
+from latent3d.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.systems.latent3d.grammar import END, Builder, Grammar, random_order
+from latent3d.systems.latent3d.graphs import canonical_graph, read_graphs
+
+SMILES = [
+    "CCO",
+    "c1ccccc1",
+    "c1cc[nH]c1",
+    "C[N+](=O)[O-]",
+    "O=C1CC1",
+    "C1CC2CC1C2",
+    "CC(C)(C)C",
+    "[C-]#[N+]C",
+    "C12C3C1C23",
+]
+
+
+@pytest.fixture(scope="module")
+def graphs(from_smiles):
+    return [canonical_graph(from_smiles(s)) for s in SMILES]
+
+
+@pytest.fixture(scope="module")
+def grammar(graphs):
+    return Grammar.of(graphs)
+
+
+def replay(grammar, sequences):
+    builder = Builder(grammar, len(sequences))
+    for step in range(max(map(len, sequences))):
+        tokens = torch.tensor([s[step] if step < len(s) else 0 for s in sequences])
+        assert builder.mask()[torch.arange(len(sequences)), tokens].all(), f"a sentence uses a masked action at {step}"
+        builder.step(tokens)
+    assert builder.done.all()
+    return builder
+
+
+def test_every_depth_first_order_builds_the_same_molecule(graphs, grammar):
+    rng = np.random.default_rng(0)
+    for smiles, graph in zip(SMILES, graphs, strict=True):
+        orders = [random_order(graph, rng) for _ in range(20)]
+        assert len({tuple(order) for order in orders}) > 1 or graph.heavy < 3
+        built = replay(grammar, [grammar.encode(graph, order) for order in orders]).molecules()
+        expected = canonical_smiles(Chem.MolFromSmiles(smiles))
+        assert {canonical_smiles(sanitised(molecule)) for molecule in built} == {expected}
+
+
+def test_sentences_end_with_end_and_hydrogens_complete_the_valences(graphs, grammar):
+    sentence = grammar.encode(graphs[0], [0, 1, 2])
+    assert sentence[-1] == END
+    [ethanol] = replay(grammar, [sentence]).molecules()
+    assert sorted(ethanol.atomic_numbers.tolist()) == [1] * 6 + [6, 6, 8]
+    assert len(ethanol.bonds) == 8
+
+
+def test_random_walks_are_neutral_valid_single_molecules(grammar):
+    generator = torch.Generator().manual_seed(0)
+    builder = Builder(grammar, 3000)
+    for _ in range(grammar.max_length):
+        builder.step((builder.mask() * torch.rand(3000, grammar.size, generator=generator)).argmax(1))
+    assert builder.done.all()
+    assert (builder.charge == 0).all()
+    for molecule in builder.molecules():
+        mol = sanitised(molecule)
+        assert mol is not None
+        assert len(Chem.GetMolFrags(mol)) == 1
+        assert all(atom.GetNumRadicalElectrons() == 0 for atom in mol.GetAtoms())
+
+
+def test_no_action_is_possible_beyond_the_grammar(grammar, from_smiles):
+    assert not grammar.holds(canonical_graph(from_smiles("CS")))
+    assert not grammar.holds(canonical_graph(from_smiles("C" * (grammar.max_atoms + 1))))
+
+
+def test_masks_never_offer_a_forbidden_bond(grammar):
+    # Exhaust all states of small walks: a ring to a neighbour, or an order above the open valence, must be masked.
+    generator = torch.Generator().manual_seed(1)
+    builder = Builder(grammar, 500)
+    for _ in range(grammar.max_length):
+        mask = builder.mask()
+        rings = mask[:, 2 + 3 * len(grammar.types) : -grammar.max_atoms].reshape(500, 3, grammar.max_atoms)
+        bonded = builder.orders[torch.arange(500), builder.focus] > 0
+        assert not (rings & bonded[:, None]).any()
+        assert not (rings[:, 1] & (builder.open < 2)).any()
+        builder.step((mask * torch.rand(500, grammar.size, generator=generator)).argmax(1))
+    assert (builder.open >= 0).all()
+
+
+def test_graphs_without_heavy_atoms_or_with_free_hydrogens_are_left_out(from_smiles):
+    assert read_graphs([from_smiles("[H][H]")]) == []

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from latent3d.molecules.molecules import Molecule, from_list
+from latent3d.systems.latent3d.graphs import canonical_graph, order_hydrogens, read_conformers
+
+SMILES = ["CCO", "c1ccccc1C", "C[C@H](O)F", "N[C@@H](C)C(=O)O", "NC=O", "C", "CC(C)N"]
+
+
+def shuffled(molecule, seed):
+    order = np.random.default_rng(seed).permutation(len(molecule))
+    rank = np.argsort(order)
+    return Molecule(
+        molecule.atomic_numbers[order],
+        molecule.positions[order],
+        rank[molecule.bonds].astype(np.int16),
+        molecule.bond_orders,
+        molecule.formal_charges[order],
+    )
+
+
+@pytest.mark.parametrize("smiles", SMILES)
+def test_the_graph_does_not_depend_on_the_order_of_atoms(from_smiles, smiles):
+    molecule = from_smiles(smiles)
+    first = canonical_graph(molecule)
+    for seed in range(5):
+        again = canonical_graph(shuffled(molecule, seed))
+        for name in ("numbers", "charges", "orders", "aromatic", "conjugated", "paths", "rings", "parents", "ordinals"):
+            np.testing.assert_array_equal(getattr(first, name), getattr(again, name), err_msg=name)
+        np.testing.assert_array_equal(
+            molecule.atomic_numbers[first.source], shuffled(molecule, seed).atomic_numbers[again.source]
+        )
+
+
+@pytest.mark.parametrize("smiles", SMILES)
+def test_hydrogen_labels_follow_the_conformer_not_the_file(from_smiles, rotation, smiles):
+    molecule = from_smiles(smiles)
+    # A generic conformer: labels are only defined up to exact symmetry.
+    noise = 0.1 * np.random.default_rng(3).normal(size=molecule.positions.shape)
+    molecule = Molecule(
+        molecule.atomic_numbers,
+        (molecule.positions + noise).astype(np.float32),
+        molecule.bonds,
+        molecule.bond_orders,
+        molecule.formal_charges,
+    )
+    graph = canonical_graph(molecule)
+    x = molecule.positions[graph.source].astype(float)
+    labelled = x[order_hydrogens(graph, x)]
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        # Swap the hydrogens of each heavy atom at random, and rotate.
+        order = np.arange(len(graph))
+        for parent in range(graph.heavy):
+            siblings = np.flatnonzero((graph.parents == parent) & (graph.ordinals > 0))
+            order[siblings] = rng.permutation(siblings)
+        y = x[order] @ rotation.T + 1.0
+        again = y[order_hydrogens(graph, y)]
+        free = graph.heavy > 1  # methane's labels are only fixed up to rotation
+        if free:
+            np.testing.assert_allclose((again - 1.0) @ rotation, labelled, atol=1e-6)
+
+
+def test_mirrored_conformers_keep_the_graph_and_all_distances_to_heavy_atoms(from_smiles):
+    conformers = read_conformers(from_list([from_smiles(s) for s in SMILES]))
+    assert len(conformers.graphs) == len(SMILES)
+    for i, graph in enumerate(conformers.graphs):
+        x, y = (p[i, : len(graph)].numpy() for p in (conformers.positions, conformers.mirrored))
+        n = graph.heavy
+        distances = [np.linalg.norm(p[:n, None] - p[None, :n], axis=-1) for p in (x, y)]
+        np.testing.assert_allclose(distances[0], distances[1], atol=1e-5)
+        if n > 3:
+            volumes = [np.linalg.det(p[[1, 2, 3]] - p[0]) for p in (x, y)]
+            assert volumes[0] == pytest.approx(-volumes[1], abs=1e-4)

@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from latent3d.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.systems.latent3d.grammar import Grammar
+from latent3d.systems.latent3d.graphs import canonical_graph, pad_graphs
+from latent3d.systems.latent3d.topology import TopologicalAutoencoder, encode_graphs, read_sequences
+
+SMILES = ["CCO", "CCN", "c1ccncc1", "CC(=O)O", "C1CC1", "C#N", "CF", "C[N+](=O)[O-]"]
+
+
+@pytest.fixture(scope="module")
+def graphs(from_smiles):
+    return [canonical_graph(from_smiles(s)) for s in SMILES]
+
+
+def autoencoder(graphs):
+    torch.manual_seed(0)
+    return TopologicalAutoencoder(Grammar.of(graphs), latent=16, width=64, layers=2, heads=4, beta=0.01)
+
+
+def test_overfits_a_few_molecules_and_decodes_them_exactly(graphs):
+    model = autoencoder(graphs)
+    sequences = read_sequences(model.grammar, graphs, orders=3, seed=0)
+    batch = pad_graphs(graphs).heavy()
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(250):
+        which = torch.arange(len(graphs)) * 3 + torch.randint(3, (len(graphs),), generator=generator)
+        loss = model(batch, sequences.select(which), generator)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    decoded = model.decode(encode_graphs(model, graphs)).molecules()
+    assert [canonical_smiles(sanitised(m)) for m in decoded] == [
+        canonical_smiles(sanitised(g.to_molecule(torch.zeros(len(g), 3).numpy()))) for g in graphs
+    ]
+
+
+def test_any_code_decodes_to_a_valid_molecule(graphs):
+    model = autoencoder(graphs).eval()
+    z = 3 * torch.randn(300, 16, generator=torch.Generator().manual_seed(0))
+    builder = model.decode(z)
+    assert builder.done.all()
+    assert (builder.charge == 0).all()
+    assert all(sanitised(molecule) is not None for molecule in builder.molecules())
+
+
+def test_predictions_see_only_earlier_actions(graphs):
+    model = autoencoder(graphs).eval()
+    s = read_sequences(model.grammar, graphs, orders=1, seed=0)
+    z = torch.randn(len(graphs), 16, generator=torch.Generator().manual_seed(0))
+    changed = s.tokens.clone()
+    changed[:, 3:] = 2
+    features = s.features.clone()
+    features[:, 4:] = 0
+    before, after = model.predict(z, s.tokens, s.features), model.predict(z, changed, features)
+    torch.testing.assert_close(before[:, :4], after[:, :4], atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(before[:, 4:], after[:, 4:], atol=1e-3)
+
+
+def test_codes_are_those_of_the_graph_and_not_of_padding(graphs):
+    model = autoencoder(graphs).eval()
+    together = encode_graphs(model, graphs)
+    alone = torch.cat([encode_graphs(model, [graph]) for graph in graphs])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
