@@ -135,7 +135,15 @@ def training_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Fi
         for number, (seed, folder) in enumerate(training_folders(results, dataset, row)):
             log = pd.read_csv(folder / f"{stage}.log.csv")
             style = LINE_STYLES[number % len(LINE_STYLES)]
-            axis.plot(log["step"], log["loss"], color=colour(row), ls=style, lw=1, label=f"seed {seed}")
+            axis.plot(
+                log["step"],
+                log["loss"],
+                color=colour(row),
+                ls=style,
+                lw=1,
+                marker="." if len(log) < 20 else None,
+                label=f"seed {seed}",
+            )
             if (log["loss"] > 0).all():
                 axis.set_yscale("log")
         if len(row.train_seeds) > 1:

@@ -116,6 +116,8 @@ def _number(name: str, value: float, std: float) -> str:
     """`value ± std` with equal decimals: one for percentages, else so that three digits of the value show."""
     if pd.isna(std) and "_pct" not in name and value.is_integer():
         return f"{int(value):,}"
+    if 0 < abs(value) < 1e-4:
+        return f"{value:.1e}"
     decimals = 1 if "_pct" in name or value == 0 else min(6, max(0, 2 - int(np.floor(np.log10(abs(value))))))
     return f"{value:,.{decimals}f}" + ("" if pd.isna(std) else f" ± {std:,.{decimals}f}")
 
