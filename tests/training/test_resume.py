@@ -14,11 +14,11 @@ from latent3d.molecules.parquet import write_parquet
 
 HYPERPARAMETERS = {
     "topology": {
-        **{"latent": 8, "width": 32, "layers": 2, "heads": 4, "beta": 0.01, "orders": 2, "steps": 120, "batch_size": 4},
+        **{"atom_latent": 2, "width": 32, "layers": 2, "heads": 4, "beta": 0.01, "steps": 120, "batch_size": 4},
         **{"learning_rate": 1e-3, "weight_decay": 0.01, "warmup": 5, "clip": 1.0, "ema": 0.99},
     },
     "geometry": {
-        **{"latent": 8, "width": 32, "layers": 2, "heads": 4, "beta": 0.001, "spring_steps": 2},
+        **{"atom_latent": 2, "width": 32, "layers": 2, "heads": 4, "beta": 0.001, "spring_steps": 2},
         **{"spring_steps_inference": 5, "steps": 40, "batch_size": 4},
         **{"learning_rate": 1e-3, "weight_decay": 0.01, "warmup": 5, "clip": 1.0, "ema": 0.99},
     },
@@ -169,22 +169,11 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(folder, stage):
 
 
 def test_ctrl_c_is_one_sentence(folder):
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "latent3d.cli",
-            "train",
-            "latent3d",
-            "topology",
-            "--data",
-            str(folder / "dataset.parquet"),
-        ]
-        + ["--hyperparameters", json.dumps({**HYPERPARAMETERS["topology"], "steps": 100000})]
-        + ["--out", str(folder / "never.safetensors"), "--checkpoints", str(folder / "interrupted")],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    h = json.dumps({**HYPERPARAMETERS["topology"], "steps": 100000})
+    command = [sys.executable, "-m", "latent3d.cli", "train", "latent3d", "topology", "--hyperparameters", h]
+    for option, file in (("data", "dataset.parquet"), ("out", "never.safetensors"), ("checkpoints", "interrupted")):
+        command += [f"--{option}", str(folder / file)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if "steps, about" in line:
             break

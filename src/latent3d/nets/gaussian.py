@@ -5,7 +5,7 @@ from torch import nn
 
 
 class GaussianCode(nn.Module):
-    """Features [B, F] to a diagonal Gaussian over codes [B, D]; it starts narrow (standard deviation 0.05)."""
+    """Features [..., F] to a diagonal Gaussian over codes [..., D]; it starts narrow (standard deviation 0.05)."""
 
     def __init__(self, features: int, width: int, latent: int) -> None:
         super().__init__()
@@ -14,7 +14,7 @@ class GaussianCode(nn.Module):
             self.layers[-1].bias[latent:] = -6
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and log variance, [B, D] each. The mean is the code of a molecule."""
+        """Mean and log variance, [..., D] each. The mean is the code of a molecule (or of an atom)."""
         mean, log_variance = self.layers(x).float().chunk(2, -1)
         return mean, log_variance.clamp(-12, 4)
 

@@ -1,7 +1,7 @@
 """Pre-norm transformer blocks with a pair bias and optional adaptive normalisation.
 
 Shapes: B batch, N tokens, D width, H heads. Sources: Vaswani et al. 2017; pair bias of Graphormer (Ying et al. 2021);
-adaptive layer norm with zero-initialised gates as in DiT (Peebles & Xie 2023).
+adaptive layer norm as in DiT (Peebles & Xie 2023).
 """
 
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 class TransformerBlock(nn.Module):
     """Self-attention and a GELU feed-forward layer, each on a residual branch.
 
-    With `condition` > 0 the norms are shifted, scaled and gated by a vector c [B, condition] (AdaLN-zero).
+    With `condition` > 0 the norms are shifted, scaled and gated by a vector c [B, condition] (AdaLN).
     """
 
     def __init__(self, width: int, heads: int, condition: int = 0) -> None:
@@ -24,9 +24,9 @@ class TransformerBlock(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width, elementwise_affine=condition == 0) for _ in range(2))
         self.modulation = nn.Linear(condition, 6 * width) if condition else None
         if self.modulation is not None:
-            nn.init.zeros_(self.modulation.weight)
+            # Not DiT's zero start: these nets are shallow, and must use the condition from the first step.
+            nn.init.normal_(self.modulation.weight, std=0.02)
             nn.init.zeros_(self.modulation.bias)
-            # Gates start at one, not zero: these blocks are few and shallow, and must pass gradients at once.
             with torch.no_grad():
                 self.modulation.bias[2 * width : 3 * width] = 1
                 self.modulation.bias[5 * width :] = 1
@@ -46,6 +46,11 @@ class TransformerBlock(nn.Module):
         q, k, v = self.qkv(x).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # [B, H, N, D/H]
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(batch, self.heads, -1, -1))
         return self.out(attended.transpose(1, 2).reshape(batch, tokens, width))
+
+
+def condition_network(latent: int, width: int) -> nn.Sequential:
+    """Code [B, latent] to the condition c [B, width] of a decoder's blocks."""
+    return nn.Sequential(nn.Linear(latent, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
 
 
 class AttentionPooling(nn.Module):

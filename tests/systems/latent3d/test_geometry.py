@@ -29,7 +29,7 @@ def conformers(from_smiles):
 @pytest.fixture(scope="module")
 def model(conformers):
     torch.manual_seed(0)
-    model = GeometricAutoencoder(9, 16, 32, 3, 4, 0.001, 4, 20)
+    model = GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20)
     model.encode(conformers.batch, conformers.positions)  # gives the standardisation its mean and variance
     return model.eval()
 
@@ -44,7 +44,7 @@ def test_codes_are_invariant_to_rotation_and_translation(model, conformers, rota
 def test_codes_of_mirror_images_differ_for_chiral_molecules_alone(model, conformers):
     z, mirrored = encode_conformers(model, conformers), encode_conformers(model, conformers, mirror=True)
     change = (mirrored - z).norm(dim=1) / z.norm(dim=1)
-    assert (change[: len(CHIRAL)] > 0.05).all()
+    assert (change[: len(CHIRAL)] > 1e-3).all()  # random weights; rotation changes codes by less than 1e-5
     flat = len(CHIRAL) + ACHIRAL.index("c1ccccc1")
     assert change[flat] < 0.1 * change[: len(CHIRAL)].min()
 
@@ -62,7 +62,7 @@ def test_the_decoder_takes_graph_and_code_and_no_coordinates(model, conformers):
     assert list(parameters) == ["self", "graphs", "z", "spring_steps"]
     assert not any("position" in name for name in GraphBatch.__dataclass_fields__)
     graphs = conformers.graphs
-    z = torch.randn(len(graphs), 16, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(len(graphs), 27, generator=torch.Generator().manual_seed(0))
     first = decode_conformers(model, graphs, z)
     # Sampling decodes graphs that never had coordinates: those of molecules whose positions are all NaN.
     bare = [graph.to_molecule(np.full((len(graph), 3), np.nan)) for graph in graphs]
@@ -99,7 +99,7 @@ def test_frame_aligned_error_sees_the_hand_and_not_the_pose(conformers, rotation
 
 def test_training_overfits_a_few_conformers_and_gets_their_hands_right(conformers):
     torch.manual_seed(0)
-    model = GeometricAutoencoder(9, 16, 64, 3, 4, 0.001, 4, 20)
+    model = GeometricAutoencoder(9, 3, 64, 3, 4, 0.001, 4, 20)
     rows = torch.arange(len(CHIRAL))
     width = max(len(conformers.graphs[i]) for i in rows)
     graphs = conformers.batch.select(rows, width)

@@ -17,7 +17,7 @@ def encode_conformers(
     device = next(model.parameters()).device
     x = positions if positions is not None else conformers.mirrored if mirror else conformers.positions
     sizes = conformers.batch.atom_counts
-    out = torch.zeros(len(sizes), model.latent)
+    out = torch.zeros(len(sizes), model.code.latent)
     for rows in _by_size(sizes, 4 * BATCH):
         width = int(sizes[rows].max())
         batch = conformers.batch.select(rows, width).to(device)

@@ -39,8 +39,7 @@ def _fit_topology(
 ) -> tuple[TrainingResult, dict[str, Any]]:
     graphs = nonempty(read_graphs(data))
     grammar = Grammar.of(graphs)
-    orders = hyperparameters["orders"]
-    sequences = read_sequences(grammar, graphs, orders, run.seed).to(run.device)
+    sequences = read_sequences(grammar, graphs).to(run.device)
     batch = pad_graphs(graphs).heavy().to(run.device)
     sizes = np.array([graph.heavy for graph in graphs])
     batches = Batches(sizes, hyperparameters["batch_size"], run.seed)
@@ -49,9 +48,8 @@ def _fit_topology(
 
     def loss(model: torch.nn.Module, step: int, generator: torch.Generator) -> Losses:
         rows = batches(step)
-        which = rows * orders + torch.randint(orders, rows.shape, generator=generator)
         graphs = batch.select(rows.to(run.device), int(sizes[rows].max()))
-        return model(graphs, sequences.select(which.to(run.device)), generator)
+        return model(graphs, sequences.select(rows.to(run.device)), generator)
 
     return train("topology", model, loss, hyperparameters, run), {
         "types": grammar.types,

@@ -1,5 +1,8 @@
 """Geometric autoencoder: conformer given its graph -> z_3d -> conformer.
 
+z_3d is a vector of fixed size: a few numbers for each place in the canonical order of heavy atoms (zero where a
+molecule has fewer).
+
 Encoder: a transformer whose pair features are the distance and the position of every atom in the local frame of every
 other; they do not change under rotation and translation, and one component changes sign under reflection, so z_3d is
 SE(3)-invariant and knows the hand of a molecule.
@@ -13,10 +16,10 @@ import torch
 from torch import nn
 
 from latent3d.nets.alignment import aligned_square_error
-from latent3d.nets.gaussian import GaussianCode, draw, kl_divergence
-from latent3d.nets.transformer import AttentionPooling, TransformerBlock, padding_bias
+from latent3d.nets.transformer import TransformerBlock, padding_bias
 from latent3d.systems.latent3d.embedding import GraphEmbedding
 from latent3d.systems.latent3d.graphs import GraphBatch
+from latent3d.systems.latent3d.slots import SlotCode, SlotPosterior
 
 SPRING_PATH = 3  # bonds
 RADIAL = 24
@@ -27,8 +30,8 @@ class GeometricAutoencoder(nn.Module):
 
     def __init__(
         self,
-        max_atoms: int,
-        latent: int,
+        max_heavy: int,
+        atom_latent: int,
         width: int,
         layers: int,
         heads: int,
@@ -37,19 +40,19 @@ class GeometricAutoencoder(nn.Module):
         spring_steps_inference: int,
     ) -> None:
         super().__init__()
-        self.latent, self.beta = latent, beta
+        self.beta = beta
         self.spring_steps, self.spring_steps_inference = spring_steps, spring_steps_inference
-        self.encoder_embed = GraphEmbedding(width, heads, labels=max_atoms)
+        self.encoder_embed = GraphEmbedding(width, heads, labels=max_heavy)
         self.encoder_pairs = nn.Sequential(nn.Linear(RADIAL + 3, width // 2), nn.GELU(), nn.Linear(width // 2, heads))
         self.encoder_nodes = nn.Sequential(nn.Linear(RADIAL + 3, width // 2), nn.GELU(), nn.Linear(width // 2, width))
         self.encoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers - 1))
-        self.pool = AttentionPooling(width, queries=8)
-        self.code = GaussianCode(8 * width, width, latent)
+        self.code = SlotCode(width, max_heavy, atom_latent)
 
         pair_width = width // 2
-        self.decoder_embed = GraphEmbedding(width, pair_width, labels=max_atoms)
+        self.decoder_embed = GraphEmbedding(width, pair_width, labels=max_heavy)
         self.pair_bias = nn.Linear(pair_width, heads * layers)
-        self.decoder = nn.ModuleList(TransformerBlock(width, heads, condition=latent) for _ in range(layers))
+        self.decoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
+        self.from_code = nn.Sequential(nn.Linear(atom_latent, width), nn.GELU(), nn.Linear(width, width))
         self.norm = nn.LayerNorm(width)
         self.to_positions = nn.Linear(width, 3)
         self.pair_left, self.pair_right = nn.Linear(width, pair_width), nn.Linear(width, pair_width)
@@ -61,8 +64,8 @@ class GeometricAutoencoder(nn.Module):
         with torch.no_grad():
             self.reference_distance.weight.copy_(torch.tensor([1.0, 1.3, 2.3, 3.0]).repeat(16)[:, None])
 
-    def posterior(self, graphs: GraphBatch, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and log variance [B, latent] of z_3d for conformers [B, N, 3]."""
+    def posterior(self, graphs: GraphBatch, positions: torch.Tensor) -> SlotPosterior:
+        """Posterior of z_3d for conformers [B, N, 3]."""
         h, pairs = self.encoder_embed(graphs)
         features = invariant_features(graphs, positions)  # [B, N, N, RADIAL + 3]
         bias = (pairs + self.encoder_pairs(features)).permute(0, 3, 1, 2) + padding_bias(graphs.mask)
@@ -72,11 +75,11 @@ class GeometricAutoencoder(nn.Module):
         h = h + messages.sum(2) / 4
         for block in self.encoder:
             h = block(h, bias)
-        return self.code(self.pool(h, graphs.mask))
+        return self.code(h, graphs)
 
     def encode(self, graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
         """z_3d [B, latent] of conformers [B, N, 3]: the mean of the posterior."""
-        return self.posterior(graphs, positions)[0]
+        return self.posterior(graphs, positions).mean()
 
     def decode(
         self, graphs: GraphBatch, z: torch.Tensor, spring_steps: int | None = None
@@ -89,9 +92,12 @@ class GeometricAutoencoder(nn.Module):
         """
         h, pairs = self.decoder_embed(graphs)
         biases = self.pair_bias(pairs).permute(0, 3, 1, 2).chunk(len(self.decoder), 1)
+        slots = self.from_code(self.code.unpack(z))  # [B, heavy, D]
+        # An atom gets the code of its slot, a hydrogen that of the atom which bears it.
+        h = h + torch.gather(slots, 1, graphs.parents[..., None].expand(-1, -1, slots.shape[2]))
         padding = padding_bias(graphs.mask)
         for block, bias in zip(self.decoder, biases, strict=True):
-            h = block(h, bias + padding, z)
+            h = block(h, bias + padding)
         h = self.norm(h)
         proposal = self.to_positions(h).float() * 2
         pair = self.pair_left(h)[:, :, None] + self.pair_right(h)[:, None] + pairs
@@ -110,10 +116,9 @@ class GeometricAutoencoder(nn.Module):
         self, graphs: GraphBatch, positions: torch.Tensor, generator: torch.Generator
     ) -> dict[str, torch.Tensor]:
         """Loss of one batch and its parts. positions [B, N, 3], angstrom."""
-        mean, log_variance = self.posterior(graphs, positions)
-        z = draw(mean, log_variance, generator)
+        posterior = self.posterior(graphs, positions)
+        z, kl = posterior.draw(generator), posterior.kl()
         final, proposal, distances = self.decode(graphs, z, self.spring_steps)
-        kl = kl_divergence(mean, log_variance)
         near = near_pairs(graphs)
         by_path = near * (2.0 ** (1 - graphs.paths.clamp(max=SPRING_PATH).float()))
         true = pair_distances(positions)

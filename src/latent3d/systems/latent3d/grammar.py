@@ -1,6 +1,6 @@
 """A grammar of molecular graphs: every finished sequence of actions is a valid molecule.
 
-A molecule is built atom by atom in a depth-first order. A focus atom moves with the work:
+A molecule is built atom by atom in canonical (depth-first) order. A focus atom moves with the work:
 
     NEW(order, type)    add an atom of `type`, bonded to the focus with `order`; it becomes the focus
     RING(order, k)      bond the focus to atom k (only directly after the focus was added)
@@ -74,15 +74,11 @@ class Grammar:
         """True if the graph's atom types and size are in the grammar."""
         return graph.heavy <= self.max_atoms and set(_types(graph)) <= set(self.types)
 
-    def encode(self, graph: Graph, order: list[int]) -> list[int]:
-        """Tokens that build the heavy atoms of a graph in a depth-first `order`, END included.
-
-        Every depth-first order of a graph is a sentence for it. The graph must be in the grammar (`holds`).
-        """
+    def encode(self, graph: Graph) -> list[int]:
+        """Tokens that build a graph in canonical order, END included. The graph must be in the grammar (`holds`)."""
         n = graph.heavy
-        types = _types(graph)
-        kinds = [self.types.index(types[atom]) for atom in order]
-        orders = graph.orders[:n, :n].astype(int)[np.ix_(order, order)]
+        kinds = [self.types.index(kind) for kind in _types(graph)]
+        orders = graph.orders[:n, :n].astype(int)
         tokens = [self.new(1, kinds[0])]
         for i in range(1, n):
             earlier = np.flatnonzero(orders[i, :i])
@@ -93,22 +89,6 @@ class Grammar:
             tokens.append(self.new(orders[i, parent], kinds[i]))
             tokens += [self.ring(orders[i, k], int(k)) for k in earlier[:-1]]
         return [*tokens, END]
-
-
-def random_order(graph: Graph, rng: np.random.Generator) -> list[int]:
-    """A random depth-first order of the heavy atoms."""
-    n = graph.heavy
-    neighbours = [np.flatnonzero(graph.orders[i, :n]) for i in range(n)]
-    order: list[int] = []
-    stack = [int(rng.integers(n))]
-    seen = np.zeros(n, bool)
-    while stack:
-        atom = stack.pop()
-        if not seen[atom]:
-            seen[atom] = True
-            order.append(atom)
-            stack += rng.permutation(neighbours[atom]).tolist()
-    return order
 
 
 def _types(graph: Graph) -> list[AtomType]:

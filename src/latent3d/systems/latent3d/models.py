@@ -14,12 +14,12 @@ from latent3d.training.weights import read_weights
 
 def topological_autoencoder(grammar: Grammar, h: dict[str, Any]) -> TopologicalAutoencoder:
     """An untrained topological autoencoder with the hyper-parameters h of its stage."""
-    return TopologicalAutoencoder(grammar, h["latent"], h["width"], h["layers"], h["heads"], h["beta"])
+    return TopologicalAutoencoder(grammar, h["atom_latent"], h["width"], h["layers"], h["heads"], h["beta"])
 
 
 def geometric_autoencoder(max_heavy: int, h: dict[str, Any]) -> GeometricAutoencoder:
     """An untrained geometric autoencoder with the hyper-parameters h of its stage."""
-    names = ("latent", "width", "layers", "heads", "beta", "spring_steps", "spring_steps_inference")
+    names = ("atom_latent", "width", "layers", "heads", "beta", "spring_steps", "spring_steps_inference")
     return GeometricAutoencoder(max_heavy, **{name: h[name] for name in names})
 
 

@@ -53,7 +53,7 @@ def _sample_chunk(
     """Samples start ... start + CHUNK - 1: always a whole chunk, so that shapes and hence bytes never differ."""
     noise = per_sample_noise(seed, range(start, start + CHUNK), hyperparameters["steps"], len(prior.mean)).to(device)
     z = prior.restore(sample_latents(prior.denoiser, noise, hyperparameters["sampler"]))
-    latent_2d = z.shape[1] - geometry.latent
+    latent_2d = topology.code.latent
     decoded = topology.decode(z[:, :latent_2d]).molecules()
     graphs = [canonical_graph(molecule) for molecule in decoded]
     usable = [i for i, graph in enumerate(graphs) if graph is not None]

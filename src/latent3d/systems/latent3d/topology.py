@@ -1,22 +1,22 @@
 """Topological autoencoder: molecular graph -> z_2d -> molecular graph, valid by construction.
 
 The encoder is a graph transformer over heavy atoms; z_2d is the code of a variational autoencoder with a small weight
-on the KL term. The decoder is a causal transformer that writes the actions of `grammar.Grammar`; actions that the
-grammar forbids have probability zero, in training as in sampling.
+on the KL term, a few numbers for each heavy atom in canonical order (`slots`). The decoder is a causal transformer that
+writes the actions of `grammar.Grammar`; actions that the grammar forbids have probability zero, in training as in
+sampling.
 """
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.nets.gaussian import GaussianCode, draw, kl_divergence
-from latent3d.nets.transformer import AttentionPooling, TransformerBlock, padding_bias
+from latent3d.nets.transformer import TransformerBlock, padding_bias
 from latent3d.systems.latent3d.embedding import MAX_VALENCE, GraphEmbedding
-from latent3d.systems.latent3d.grammar import PAD, Builder, Grammar, random_order
+from latent3d.systems.latent3d.grammar import PAD, Builder, Grammar
 from latent3d.systems.latent3d.graphs import Graph, GraphBatch, pad_graphs
+from latent3d.systems.latent3d.slots import SlotCode, SlotPosterior
 
 FEATURES = 6  # of Builder.features
 
@@ -42,14 +42,9 @@ class Sequences:
         return Sequences(*(t.to(device) for t in (self.tokens, self.features, self.masks)))
 
 
-def read_sequences(grammar: Grammar, graphs: list[Graph], orders: int, seed: int) -> Sequences:
-    """Encode each graph in `orders` random depth-first orders and replay the actions.
-
-    Writing a molecule from any of its atoms, the decoder cannot recite training sentences from their first words: it
-    has to read the graph out of z_2d. Sequence m * orders + k is order k of graph m.
-    """
-    rng = np.random.default_rng(seed)
-    encoded = [grammar.encode(graph, random_order(graph, rng)) for graph in graphs for _ in range(orders)]
+def read_sequences(grammar: Grammar, graphs: list[Graph]) -> Sequences:
+    """Encode graphs as actions in canonical order and replay them. Every graph must be in the grammar."""
+    encoded = [grammar.encode(graph) for graph in graphs]
     tokens = torch.full((len(encoded), max(map(len, encoded))), PAD)
     for row, actions in enumerate(encoded):
         tokens[row, : len(actions)] = torch.tensor(actions)
@@ -65,64 +60,68 @@ def read_sequences(grammar: Grammar, graphs: list[Graph], orders: int, seed: int
 class TopologicalAutoencoder(nn.Module):
     """Graph to z_2d [B, latent] and back."""
 
-    def __init__(self, grammar: Grammar, latent: int, width: int, layers: int, heads: int, beta: float) -> None:
+    def __init__(self, grammar: Grammar, atom_latent: int, width: int, layers: int, heads: int, beta: float) -> None:
         super().__init__()
         self.grammar, self.beta = grammar, beta
-        self.embed = GraphEmbedding(width, heads)
+        n = grammar.max_atoms
+        self.embed = GraphEmbedding(width, heads, labels=n)
         self.encoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
-        self.pool = AttentionPooling(width, queries=8)
-        self.code = GaussianCode(9 * width, width, latent)
+        self.code = SlotCode(width, n, atom_latent)
 
-        self.prefix = nn.Linear(latent, 4 * width)
+        self.slot = nn.Linear(atom_latent, width)
+        self.place = nn.Embedding(n, width)
+        self.next_slot, self.focus_slot = (nn.Linear(atom_latent, width) for _ in range(2))
         self.token = nn.Embedding(grammar.size, width)
         self.position = nn.Embedding(grammar.max_length + 1, width)
-        n = grammar.max_atoms
         sizes = (n, len(grammar.types) + 1, MAX_VALENCE + 1, 3, n + 1, n + 1)
         self.state = nn.ModuleList(nn.Embedding(size, width) for size in sizes)
-        self.decoder = nn.ModuleList(TransformerBlock(width, heads, condition=latent) for _ in range(layers))
+        self.decoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.logits = nn.Linear(width, grammar.size)
 
-    def posterior(self, graphs: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Heavy-atom graphs -> mean and log variance of z_2d, [B, latent] each."""
+    def posterior(self, graphs: GraphBatch) -> SlotPosterior:
+        """Posterior of z_2d for heavy-atom graphs."""
         h, pairs = self.embed(graphs)
         bias = pairs.permute(0, 3, 1, 2) + padding_bias(graphs.mask)
         for block in self.encoder:
             h = block(h, bias)
-        total = (h * graphs.mask[..., None]).sum(1) / 8
-        return self.code(torch.cat([self.pool(h, graphs.mask), total], -1))
+        return self.code(h, graphs)
 
     def encode(self, graphs: GraphBatch) -> torch.Tensor:
         """Heavy-atom graphs -> z_2d [B, latent], the mean of the posterior."""
-        return self.posterior(graphs)[0]
+        return self.posterior(graphs).mean()
 
     def predict(self, z: torch.Tensor, tokens: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Unmasked logits [B, L, size] of every action, given z and the actions before it.
 
         tokens [B, L] (token l is seen from step l + 1 on), features [B, L, 6].
         """
+        slots = self.code.unpack(z)  # [B, n, k]
+        n = slots.shape[1]
         previous = F.pad(tokens[:, :-1], (1, 0), value=PAD)
         x = self.token(previous) + self.position.weight[: tokens.shape[1]]
         for column, embedding in enumerate(self.state):
             x = x + embedding(features[..., column])
-        x = torch.cat([self.prefix(z).unflatten(1, (4, -1)), x], 1)
+        # Where the work stands points at two slots: that of the atom to come, and that of the focus.
+        for column, layer in ((4, self.next_slot), (0, self.focus_slot)):
+            x = x + torch.gather(layer(slots), 1, _rows(features[..., column].clamp(max=n - 1), x.shape[2]))
+        x = torch.cat([self.slot(slots) + self.place.weight, x], 1)
         length = x.shape[1]
         causal = torch.full((length, length), float("-inf"), device=x.device).triu(1)
-        causal[:4, :4] = 0
+        causal[:n, :n] = 0
         for block in self.decoder:
-            x = block(x, causal[None, None], z)
-        return self.logits(self.norm(x[:, 4:]))
+            x = block(x, causal[None, None])
+        return self.logits(self.norm(x[:, n:]))
 
     def forward(self, graphs: GraphBatch, sequences: Sequences, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Negative evidence bound with the KL term weighted by beta (nats per molecule), and its parts."""
-        mean, log_variance = self.posterior(graphs)
-        z = draw(mean, log_variance, generator)
+        posterior = self.posterior(graphs)
+        z, kl = posterior.draw(generator), posterior.kl()
         logits = self.predict(z, sequences.tokens, sequences.features)
         # A large finite number instead of -inf: padding rows allow PAD alone and must not make NaN.
         logits = logits.float().masked_fill(~sequences.masks, -1e9)
         is_action = sequences.tokens != PAD
         nll = F.cross_entropy(logits[is_action], sequences.tokens[is_action], reduction="sum") / len(z)
-        kl = kl_divergence(mean, log_variance)
         correct = (logits.argmax(-1) == sequences.tokens) | ~is_action
         return {"loss": nll + self.beta * kl, "nll": nll, "kl": kl, "exact": correct.all(1).float().mean()}
 
@@ -142,6 +141,11 @@ class TopologicalAutoencoder(nn.Module):
             if builder.done.all():
                 break
         return builder
+
+
+def _rows(index: torch.Tensor, width: int) -> torch.Tensor:
+    """Index [B, L] repeated over the last axis, for gathering rows of [B, n, width]."""
+    return index[..., None].expand(-1, -1, width)
 
 
 def encode_graphs(model: TopologicalAutoencoder, graphs: list[Graph], batch_size: int = 500) -> torch.Tensor:
