@@ -16,7 +16,8 @@ rule train:
     priority: 10
     conda:
         "../../envs/train.yaml"
-    threads: 1
+    # On a CPU: stages that need no other train side by side, one core each; the others come alone and take more.
+    threads: lambda wildcards: 4 if SYSTEMS[wildcards.row].stages[wildcards.stage] else 1
     resources:
         gpu=gpus,
         device=CONFIGURATION.device,
