@@ -41,7 +41,19 @@ class Run:
         """The processor or GPU by name, for tables of cost."""
         import torch
 
-        return torch.cuda.get_device_name() if self.device == "cuda" else f"CPU ({torch.get_num_threads()} threads)"
+        if self.device == "cuda":
+            return torch.cuda.get_device_name()
+        threads = torch.get_num_threads()
+        return f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _processor() -> str:
+    """Name of the processor (Linux), else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def resolve_device(name: str) -> str:

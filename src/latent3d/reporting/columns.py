@@ -13,6 +13,7 @@ class Quantity:
         direction: `up` if higher is better, `down` if lower is better, empty if neither.
         scale: factor from the file's unit to the table's.
         published: metric id in the table of published numbers, if it is there under the same protocol.
+        spread: False for what does not vary over seeds (sizes, counts): no standard deviation is printed.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Quantity:
     direction: str = ""
     scale: float = 1.0
     published: str | None = None
+    spread: bool = True
 
     @property
     def column(self) -> str:
@@ -56,9 +58,10 @@ AUTOENCODER = [
         for atoms in ("heavy", "all")
     ),
     _rate("chirality_recovered"),
-    Quantity("n_stereocentres"),
-    Quantity("latent_2d"),
-    Quantity("latent_3d"),
+    _rate("chirality_recovered_shuffled", direction=""),
+    Quantity("n_stereocentres", spread=False),
+    Quantity("latent_2d", spread=False),
+    Quantity("latent_3d", spread=False),
     Quantity("rotation_error", "", "down"),
     Quantity("reflection_change", "", "up"),
 ]

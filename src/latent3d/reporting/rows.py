@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from latent3d.config import Geometry
 from latent3d.errors import UserError
+from latent3d.molecules.parquet import read_metadata
 
 
 class TableRow(BaseModel):
@@ -60,13 +61,15 @@ def sample_folders(results: Path, dataset: str, row: TableRow, geometry: str) ->
 
 
 def describe_subset(results: Path, dataset: str) -> str:
-    """How many molecules of a dataset are for training, validation and test."""
+    """How many molecules of a dataset are for training, validation and test, and whether fluorine is missing."""
     path = results / dataset / "dataset.parquet"
     try:
         counts = pq.read_table(path, columns=["split"])["split"].to_pandas().value_counts()
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist. Run the rule `prepare` that makes it.") from error
-    return ", ".join(f"{counts.get(name, 0)} {name}" for name in ("train", "valid", "test"))
+    subset = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("train", "valid", "test"))
+    # The mirror of QM9 lacks the molecules with fluorine: every row made from it says so.
+    return subset + (", F-free" if read_metadata(path).get("origin", {}).get("fluorine_free") else "")
 
 
 def check_choice(kind: str, name: str, known: tuple[str, ...]) -> None:

@@ -40,13 +40,13 @@ def write_table(path: Path | str, table: pd.DataFrame) -> None:
 
 
 def mean_and_std(quantity: Quantity, values: Iterable[float | None]) -> dict[str, float]:
-    """Two columns: mean over the seeds that have the value, and sample standard deviation (NaN for fewer than two)."""
+    """Mean over the seeds that have the value, and sample standard deviation (NaN for fewer than two) as `_std`."""
     known = np.array([value for value in values if value is not None], float) * quantity.scale
     known = known[np.isfinite(known)]
-    return {
-        quantity.column: float(known.mean()) if len(known) else np.nan,
-        f"{quantity.column}_std": float(known.std(ddof=1)) if len(known) > 1 else np.nan,
-    }
+    columns = {quantity.column: float(known.mean()) if len(known) else np.nan}
+    if quantity.spread:
+        columns[f"{quantity.column}_std"] = float(known.std(ddof=1)) if len(known) > 1 else np.nan
+    return columns
 
 
 def quality_table(
