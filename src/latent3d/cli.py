@@ -16,6 +16,8 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import typer
 
+from latent3d.config import Row, check_stage, check_weights, system_defaults
+from latent3d.config import hyperparameters as hyperparameters_of
 from latent3d.errors import StoppedEarly, UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -37,7 +39,10 @@ def main() -> None:
     except StoppedEarly as stop:
         print(f"latent3d: {stop}", file=sys.stderr)
         sys.exit(75)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        # Typer makes exit code 130 of Ctrl-C, without a word.
+        if isinstance(end, SystemExit) and end.code != 130:
+            raise
         print("latent3d: interrupted; run the same command again to continue.", file=sys.stderr)
         sys.exit(130)
 
@@ -53,7 +58,8 @@ def _train(
     stage: str = Argument(help="one of the stages in its defaults.yaml"),
     data: Path = Option(help="dataset.parquet"),
     needs: list[str] = Option([], help="STAGE=FILE, weights of each stage this one needs"),
-    hyperparameters: str = Option(help="JSON: the stage's hyper-parameters"),
+    preset: str = Option("default", help="preset of the system's defaults.yaml"),
+    hyperparameters: str = Option("{}", help="JSON: hyper-parameters of the stage that differ from the preset"),
     seed: int = Option(0, help="training seed"),
     out: Path = Option(help="weights to write (.safetensors); log and cost are written beside it"),
     checkpoints: Path = Option(Path("checkpoints"), help="folder for unfinished work"),
@@ -65,8 +71,10 @@ def _train(
     from latent3d.run import Run, resolve_device
     from latent3d.training.stage import train_stage
 
+    files = _named_files(needs)
+    check_stage(system, stage, files)
     run = Run(seed, checkpoints, resolve_device(device), precision, time_limit)
-    train_stage(system, stage, data, _named_files(needs), _json(hyperparameters), run, out)
+    train_stage(system, stage, data, files, _resolved(system, stage, preset, hyperparameters), run, out)
 
 
 @app.command("sample")
@@ -74,7 +82,8 @@ def _sample(
     system: str = Argument(help="name of the system"),
     data: Path = Option(help="dataset.parquet"),
     weights: list[str] = Option([], help="STAGE=FILE, weights of every stage"),
-    hyperparameters: str = Option(help="JSON: the hyper-parameters of `sampling`"),
+    preset: str = Option("default", help="preset of the system's defaults.yaml"),
+    hyperparameters: str = Option("{}", help="JSON: hyper-parameters of `sampling` that differ from the preset"),
     count: int = Option(min=1, help="samples per seed"),
     seed: list[int] = Option(help="sampling seed; give it once per seed"),
     source: Path | None = Option(None, help="control rows: folder of the row whose samples are used"),
@@ -87,13 +96,14 @@ def _sample(
     from latent3d.run import Run, resolve_device
     from latent3d.sampling import sample_seed
 
+    files = _named_files(weights)
+    check_weights(f"sampling from system {system!r}", files, system_defaults(system).stages)
+    settings = _resolved(system, "sampling", preset, hyperparameters)
     molecules = read_parquet(data)
     for one in seed:
         run = Run(one, checkpoints, resolve_device(device))
         folder = out / f"sample{one}" / "raw"
-        sample_seed(
-            system, _named_files(weights), data, molecules, _json(hyperparameters), run, count, source, folder
-        )
+        sample_seed(system, files, data, molecules, settings, run, count, source, folder)
 
 
 @app.command("reconstruct")
@@ -108,6 +118,8 @@ def _reconstruct(
     from latent3d.metrics.autoencoder import evaluate_autoencoder
     from latent3d.run import Run, resolve_device
 
+    if not system_defaults(system).autoencoder:
+        raise UserError(f"System {system!r} has no autoencoder; reconstruct systems whose defaults.yaml says so.")
     evaluate_autoencoder(system, _named_files(weights), data, Run(0, out.parent, resolve_device(device)), out)
 
 
@@ -118,11 +130,15 @@ def _named_files(pairs: list[str]) -> dict[str, Path]:
     return {name: Path(file) for name, file in (pair.split("=", 1) for pair in pairs)}
 
 
-def _json(text: str) -> dict[str, Any]:
+def _resolved(system: str, stage: str, preset: str, text: str) -> dict[str, Any]:
+    """The hyper-parameters of a stage: defaults, preset, then the JSON object `text`; checked."""
     try:
-        return json.loads(text)
+        overrides = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"--hyperparameters is not JSON ({error}); give an object.") from error
+    if not isinstance(overrides, dict):
+        raise UserError(f"--hyperparameters is {text}; give a JSON object.")
+    return hyperparameters_of(Row(base=system, overrides={stage: overrides}), stage, preset)
 
 
 @app.command("download")

@@ -5,7 +5,7 @@ The Snakefile and the command line both read configuration through `parse_config
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -77,15 +77,16 @@ class SystemDefaults(_Strict):
     """A system's defaults.yaml: the only thing the DAG knows about it.
 
     `stages` maps each trained stage, in order, to the stages it needs. `hyperparameters` maps stage names (and
-    `sampling`) to their defaults; a preset overrides some of them for one kind of dataset. `autoencoder` says
-    whether the system can reconstruct molecules (`latent3d reconstruct`). `published` maps a geometry to the
-    system id in the table of published numbers.
+    `sampling`) to their defaults; a preset overrides some of them for one kind of dataset; `choices` lists the words
+    that `stage.name` may be. `autoencoder` says whether the system can reconstruct molecules (`latent3d reconstruct`).
+    `published` maps a geometry to the system id in the table of published numbers.
     """
 
     stages: dict[str, list[str]]
     autoencoder: bool = False
     hyperparameters: dict[str, dict[str, Any]]
     presets: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    choices: dict[str, list[str]] = Field(default_factory=dict)
     published: dict[Geometry, str] = Field(default_factory=dict)
 
 
@@ -143,12 +144,10 @@ def hyperparameters(row: Row, stage: str, preset: str) -> dict[str, Any]:
                 + _suggest(wrong, merged)
             )
         for key, value in layer.get(stage, {}).items():
-            expected = merged[key]
-            if not _same_kind(value, expected):
-                raise UserError(
-                    f"{name} of system {row.base!r}, {stage}.{key}: {value!r} is not of the same type as the "
-                    f"default {expected!r}."
-                )
+            _check_value(f"{name} of system {row.base!r}, {stage}.{key}", value, merged[key])
+            allowed = defaults.choices.get(f"{stage}.{key}")
+            if allowed and value not in allowed:
+                raise UserError(f"{name} of system {row.base!r}, {stage}.{key}: {value!r}.{_suggest(value, allowed)}")
             merged[key] = value
     return merged
 
@@ -161,12 +160,36 @@ def for_dataset(configuration: Configuration, dataset: str, key: str) -> Any:
     return list(configuration.rows) if key == "rows" else getattr(configuration, key)
 
 
-def _same_kind(value: Any, default: Any) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, int | float) and isinstance(value, int | float):
-        return isinstance(default, float) or float(value).is_integer()
-    return isinstance(value, type(default))
+def check_stage(system: str, stage: str, needs: Iterable[str]) -> None:
+    """Check a stage's name and that exactly the weights it needs are given.
+
+    Raises:
+        UserError: what is unknown or missing, and what is allowed.
+    """
+    stages = system_defaults(system).stages
+    if stage not in stages:
+        raise UserError(f"System {system!r} has no stage {stage!r}.{_suggest(stage, stages)}")
+    check_weights(f"stage {stage!r} of system {system!r}", needs, stages[stage])
+
+
+def check_weights(what: str, given: Iterable[str], needed: Iterable[str]) -> None:
+    """Raise UserError unless the names of the given weights are those needed."""
+    if sorted(given) != sorted(needed):
+        wanted = ", ".join(f"{name}=FILE" for name in needed) or "none"
+        raise UserError(f"Weights for {what}: got {', '.join(sorted(given)) or 'none'}; give {wanted}.")
+
+
+def _check_value(where: str, value: Any, default: Any) -> None:
+    """A hyper-parameter has the type of its default; a count is at least 1, and no number is negative."""
+    number = isinstance(default, int | float) and not isinstance(default, bool)
+    if number and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise UserError(f"{where}: {value!r} is not a number (the default is {default!r}).")
+    if not number and type(value) is not type(default):
+        raise UserError(f"{where}: {value!r} is not of the same type as the default {default!r}.")
+    if isinstance(default, int) and number and (value != int(value) or value < min(default, 1)):
+        raise UserError(f"{where}: {value!r} must be a whole number of at least {min(default, 1)}.")
+    if number and not 0 <= value < float("inf"):
+        raise UserError(f"{where}: {value!r} must be a number of at least 0.")
 
 
 def _check_references(configuration: Configuration) -> None:

@@ -72,9 +72,16 @@ def read_json(path: Path | str) -> Any:
 
 
 def hash_file(path: Path | str, algorithm: str = "sha256") -> str:
-    """Hexadecimal digest of a file's bytes."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, algorithm).hexdigest()
+    """Hexadecimal digest of a file's bytes.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, algorithm).hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. Check the path, or make the file.") from error
 
 
 def hash_configuration(value: Any) -> str:

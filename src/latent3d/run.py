@@ -66,6 +66,8 @@ def resolve_device(name: str) -> str:
 
     from latent3d.errors import UserError
 
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device: {name!r} is not one of auto, cpu, cuda.")
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device: cuda was asked for, but PyTorch sees no GPU. Set device: auto or cpu.")
     return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"

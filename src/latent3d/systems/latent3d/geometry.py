@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from latent3d.nets.alignment import aligned_square_error
+from latent3d.nets.precision import full_precision
 from latent3d.nets.transformer import TransformerBlock, padding_bias
 from latent3d.systems.latent3d.embedding import GraphEmbedding
 from latent3d.systems.latent3d.graphs import GraphBatch
@@ -170,10 +171,11 @@ def relax_springs(positions: torch.Tensor, distances: torch.Tensor, weights: tor
     """
     # Half the displacement to each end of a spring; the diagonal dominates, so the step cannot overshoot.
     share = weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)
-    for _ in range(steps):
-        d = pair_distances(positions)
-        pull = share * (distances / d - 1)
-        positions = positions + 0.75 * (pull.sum(-1, keepdim=True) * positions - pull @ positions)
+    with full_precision(positions):
+        for _ in range(steps):
+            d = pair_distances(positions)
+            pull = share * (distances / d - 1)
+            positions = positions + 0.75 * (pull.sum(-1, keepdim=True) * positions - pull @ positions)
     return positions
 
 
@@ -197,7 +199,8 @@ def local_positions(graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor
     u, v = (_unit(torch.gather(difference, 2, a[..., None, None].expand(-1, -1, 1, 3))[:, :, 0]) for a in (j, k))
     third = torch.linalg.cross(u, v)
     frame = torch.stack([u, torch.linalg.cross(third, u), third], -2)  # [B, N, 3, 3]
-    return difference @ frame.transpose(-1, -2)
+    with full_precision(positions):
+        return difference @ frame.transpose(-1, -2)
 
 
 def frame_atoms(graphs: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from rdkit import Chem, RDLogger
+from rdkit import Chem, rdBase
 
 from latent3d.molecules.molecules import Molecule, Molecules
-from latent3d.molecules.rdkit import to_rdkit
+from latent3d.molecules.rdkit import sanitised
 
 MAX_PATH = 7  # bonds; longer shortest paths share one class
 RING_SIZES = (3, 4, 5, 6, 7)
@@ -71,15 +71,13 @@ class Graph:
 
 
 def canonical_graph(molecule: Molecule) -> Graph | None:
-    """The graph of a molecule in canonical order; None if RDKit refuses it, or for H2 and the like."""
+    """The graph of a molecule in canonical order; None if RDKit refuses it, for fragments, or for H2 and the like."""
     if molecule.bonds is None or len(molecule) == 0:
         return None
-    with _quiet():
-        mol = to_rdkit(molecule)
-        try:
-            Chem.SanitizeMol(mol)
-        except (ValueError, RuntimeError):
-            return None
+    with rdBase.BlockLogs():
+        mol = sanitised(molecule)
+    if mol is None or len(Chem.GetMolFrags(mol)) > 1:
+        return None
     is_heavy = molecule.atomic_numbers > 1
     heavy_source = np.flatnonzero(is_heavy)
     degree = np.bincount(molecule.bonds.ravel(), minlength=len(molecule))
@@ -188,16 +186,6 @@ def _angles_about(axis: np.ndarray, reference: np.ndarray, vectors: np.ndarray) 
     return np.arctan2(vectors @ np.cross(axis, x), vectors @ x)
 
 
-class _quiet:
-    """Silence RDKit's log while molecules that may be wrong are tried."""
-
-    def __enter__(self) -> None:
-        RDLogger.DisableLog("rdApp.*")
-
-    def __exit__(self, *_: object) -> None:
-        RDLogger.EnableLog("rdApp.error")
-
-
 @dataclass(frozen=True)
 class GraphBatch:
     """B graphs padded to N atoms, as tensors (integers as uint8 until a network embeds them).
@@ -248,7 +236,7 @@ class GraphBatch:
 
 def pad_graphs(graphs: list[Graph], width: int | None = None) -> GraphBatch:
     """Stack graphs into one batch padded to the largest (or to `width` atoms)."""
-    count, width = len(graphs), width or max(map(len, graphs))
+    count, width = len(graphs), width or max(map(len, graphs), default=1)
 
     def stack(name: str, shape: tuple[int, ...], dtype: type, shift: int = 0) -> torch.Tensor:
         out = np.zeros((count, *shape), dtype)
@@ -290,12 +278,14 @@ class Conformers:
     index: np.ndarray
 
 
-def read_conformers(molecules: Molecules) -> Conformers:
-    """All molecules that have a usable graph and finite coordinates, in canonical order."""
+def read_conformers(molecules: Molecules, max_heavy: int | None = None) -> Conformers:
+    """Molecules with a usable graph (of at most `max_heavy` heavy atoms) and finite coordinates, in canonical order."""
     graphs, positions, mirrored, index = [], [], [], []
     for i, molecule in enumerate(molecules):
         graph = canonical_graph(molecule)
         if graph is None or not np.isfinite(molecule.positions).all():
+            continue
+        if max_heavy is not None and graph.heavy > max_heavy:
             continue
         x = molecule.positions[graph.source].astype(np.float64)
         x -= x.mean(0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from latent3d.errors import UserError
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.grammar import Grammar
 from latent3d.systems.latent3d.prior import LatentDiffusion
@@ -12,13 +13,20 @@ from latent3d.systems.latent3d.topology import TopologicalAutoencoder
 from latent3d.training.weights import read_weights
 
 
+def _check_heads(stage: str, h: dict[str, Any]) -> None:
+    if h["width"] % h["heads"]:
+        raise UserError(f"{stage}.width ({h['width']}) must be a multiple of {stage}.heads ({h['heads']}).")
+
+
 def topological_autoencoder(grammar: Grammar, h: dict[str, Any]) -> TopologicalAutoencoder:
     """An untrained topological autoencoder with the hyper-parameters h of its stage."""
+    _check_heads("topology", h)
     return TopologicalAutoencoder(grammar, h["atom_latent"], h["width"], h["layers"], h["heads"], h["beta"])
 
 
 def geometric_autoencoder(max_heavy: int, h: dict[str, Any]) -> GeometricAutoencoder:
     """An untrained geometric autoencoder with the hyper-parameters h of its stage."""
+    _check_heads("geometry", h)
     names = ("atom_latent", "width", "layers", "heads", "beta", "spring_steps", "spring_steps_inference")
     return GeometricAutoencoder(max_heavy, **{name: h[name] for name in names})
 

@@ -15,9 +15,13 @@ from latent3d.systems.latent3d.topology import encode_graphs
 
 
 def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Reconstruction:
-    """Encode and decode molecules: graphs through z_2d; conformers through z_3d given their true graphs."""
+    """Encode and decode molecules: graphs through z_2d; conformers through z_3d given their true graphs.
+
+    Molecules with more heavy atoms than any of training have no place in the codes: they are left out of `index`.
+    """
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
-    conformers = nonempty(read_conformers(molecules))
+    largest = min(topology.grammar.max_atoms, geometry.code.heavy)
+    conformers = nonempty(read_conformers(molecules, largest))
     z_2d = encode_graphs(topology, conformers.graphs).to(run.device)
     z_3d = encode_conformers(geometry, conformers).to(run.device)
     shuffled = z_3d[torch.randperm(len(z_3d), generator=torch.Generator().manual_seed(run.seed))]

@@ -1,0 +1,59 @@
+"""A user's mistake ends in one sentence that says what to do, with exit code 2 and without a traceback."""
+
+import sys
+
+import pytest
+
+from latent3d import cli
+from latent3d.molecules.parquet import write_parquet
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, dataset):
+    folder = tmp_path_factory.mktemp("cli")
+    write_parquet(folder / "dataset.parquet", dataset)
+    (folder / "junk.safetensors").write_text("junk")
+    return folder
+
+
+TRAIN = ["train", "latent3d", "topology", "--data", "dataset.parquet", "--out", "x.safetensors"]
+SAMPLE = ["sample", "latent3d", "--data", "dataset.parquet", "--count", "5", "--seed", "0", "--out", "o"]
+WEIGHTS = [
+    word for stage in ("topology", "geometry", "diffusion") for word in ("--weights", f"{stage}=junk.safetensors")
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "latent4d", *TRAIN[2:]], "no system 'latent4d'. Did you mean 'latent3d'"),
+        (["train", "latent3d", "topolgy", *TRAIN[3:]], "no stage 'topolgy'. Did you mean 'topology'"),
+        ([*TRAIN[:4], "none.parquet", *TRAIN[5:]], "none.parquet"),
+        ([*TRAIN, "--hyperparameters", '{"stps": 3}'], "unknown hyper-parameter 'stps'. Did you mean 'steps'"),
+        ([*TRAIN, "--hyperparameters", '{"steps": 0}'], "whole number of at least 1"),
+        ([*TRAIN, "--hyperparameters", '{"steps": "many"}'], "'many' is not a number"),
+        ([*TRAIN, "--hyperparameters", '{"learning_rate": -1}'], "at least 0"),
+        ([*TRAIN, "--hyperparameters", '{"heads": 7}'], "must be a multiple of topology.heads"),
+        ([*TRAIN, "--hyperparameters", "{"], "is not JSON"),
+        ([*TRAIN, "--needs", "geometry=junk.safetensors"], "give none"),
+        ([*TRAIN, "--device", "cuda:7"], "device"),
+        ([*SAMPLE, *WEIGHTS], "junk.safetensors is not a weights file"),
+        ([*SAMPLE, *WEIGHTS[2:]], "give topology=FILE, geometry=FILE, diffusion=FILE"),
+        ([*SAMPLE, *WEIGHTS, "--hyperparameters", '{"sampler": "ddmp"}'], "Did you mean 'ddpm'"),
+        (["reconstruct", "controls", "--data", "dataset.parquet", "--weights", "a=b", "--out", "r"], "no autoencoder"),
+        (["score", "none.parquet", "--reference", "dataset.parquet"], "none.parquet does not exist"),
+        (["energy", "none.parquet"], "none.parquet does not exist"),
+        (["table", "qualty", "--dataset", "d", "--rows", "[]", "--out", "t.csv"], "qualty"),
+    ],
+)
+def test_mistakes_are_answered_in_one_sentence(folder, monkeypatch, capsys, arguments, says):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["latent3d", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("latent3d: ")
+    assert says in message
+    left = sorted(path.name for path in folder.iterdir() if path.name != "checkpoints")
+    assert left == ["dataset.parquet", "junk.safetensors"]
