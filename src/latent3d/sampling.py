@@ -1,5 +1,6 @@
 """Sampling a row: fixed chunks of sample indices, each kept when finished, so that an interrupted run continues."""
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from latent3d.errors import UserError
 from latent3d.files import hash_configuration, hash_file
 from latent3d.molecules.molecules import Molecules, concatenate
-from latent3d.molecules.parquet import read_parquet, write_parquet
+from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
 from latent3d.run import Run, versions, write_run
 from latent3d.systems import load_system
 
@@ -30,28 +31,29 @@ def sample_seed(
     """Write `count` samples of one sampling seed (`run.seed`) to out/samples.parquet, and out/run.json.
 
     Finished chunks wait in a folder of `run.work` named by everything that the samples depend on, and are removed at
-    the end.
+    the end. What they depend on is in the metadata of samples.parquet, too.
     """
     module = load_system(system)
-    depends_on = [
-        system,
-        {stage: hash_file(path) for stage, path in weights.items()},
-        hash_file(data_file),
-        hyperparameters,
-        run.device,
-        _source_hash(source, run.seed),
-    ]
+    depends_on = {
+        "system": system,
+        "weights_sha256": {stage: hash_file(path) for stage, path in weights.items()},
+        "data_sha256": hash_file(data_file),
+        "hyperparameters": hyperparameters,
+        "device": run.device,
+        "source_sha256": _source_hash(source, run.seed),
+    }
     folder = run.work / f"sample-{hash_configuration(depends_on)}-{run.seed}"
-    parts, elapsed, shown = [], 0.0, time.monotonic()
+    parts, shown = [], time.monotonic()
     for start in range(0, count, CHUNK):
         indices = range(start, min(start + CHUNK, count))
         path = folder / f"{start}-{indices.stop}.parquet"
         if not path.is_file():
             began = time.monotonic()
-            write_parquet(path, module.sample(weights, data, hyperparameters, run, indices, run.seed, source))
-            elapsed += time.monotonic() - began
+            samples = module.sample(weights, data, hyperparameters, run, indices, run.seed, source)
+            seconds = time.monotonic() - began
+            write_parquet(path, samples, {"seconds": seconds})
             if start == 0:
-                estimate = elapsed * count / len(indices)
+                estimate = seconds * count / len(indices)
                 print(f"{system}: {count} samples of seed {run.seed}, about {estimate:.0f} s", file=sys.stderr)
         parts.append(path)
         if time.monotonic() - shown > 10:
@@ -60,18 +62,19 @@ def sample_seed(
     samples = concatenate(read_parquet(path) for path in parts)
     if len(samples) != count:
         raise UserError(f"{folder} holds {len(samples)} samples where {count} were asked for. Delete it and run again.")
-    write_parquet(out / "samples.parquet", samples)
+    write_parquet(out / "samples.parquet", samples, {**depends_on, "seed": run.seed})
+    # Of all attempts: chunks that an interrupted run left took their time as well.
+    seconds = sum(read_metadata(path)["seconds"] for path in parts)
     write_run(
         out / "run.json",
-        run.seconds(),
+        seconds,
         device=run.device_name(),
         samples=count,
-        seconds_per_sample=run.seconds() / count,
+        seconds_per_sample=seconds / count,
         versions=versions(["latent3d", "numpy", "rdkit", "torch"]),
     )
-    for path in parts:
-        path.unlink()
-    folder.rmdir()
+    # Also chunks of another count, and what a killed run was writing.
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _source_hash(source: Path | None, seed: int) -> str | None:
