@@ -33,6 +33,14 @@ def test_padding_does_not_take_part():
     torch.testing.assert_close(padded, aligned_square_error(x[:, :6], y[:, :6], mask[:, :6]))
 
 
+def test_coordinates_keep_their_precision_under_autocast():
+    x, y = points(0), points(1)
+    mask = torch.ones(8, 9, dtype=torch.bool)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = kabsch_align(x, y, mask)
+    assert torch.equal(mixed, kabsch_align(x, y, mask))
+
+
 def test_degenerate_sets_stay_finite():
     line = torch.zeros(2, 4, 3)
     line[0, :, 0] = torch.arange(4.0)  # collinear; the second set is a single point repeated

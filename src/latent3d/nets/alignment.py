@@ -2,6 +2,8 @@
 
 import torch
 
+from latent3d.nets.precision import full_precision
+
 
 def kabsch_align(mobile: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """`target` centred, rotated and moved onto `mobile` (proper rotation, least squares): [B, N, 3].
@@ -21,7 +23,8 @@ def kabsch_align(mobile: torch.Tensor, target: torch.Tensor, mask: torch.Tensor)
     target = (target - (target * weight).sum(1, keepdim=True) / count) * weight
     with torch.no_grad():
         rotation = _rotation(target.double(), ((mobile - centre) * weight).double()).to(mobile.dtype)
-    return (target @ rotation.transpose(1, 2) + centre) * weight
+    with full_precision(target):
+        return (target @ rotation.transpose(1, 2) + centre) * weight
 
 
 def aligned_square_error(predicted: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

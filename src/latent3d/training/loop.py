@@ -76,7 +76,9 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = h["learning_rate"] * learning_rate_factor(step, h["steps"], h["warmup"])
         generator = torch.Generator().manual_seed(stream_seed(run.seed, step))
-        losses = loss_of_step(model, step, generator)
+        # Not through Fabric's wrapper, which would round the inputs (coordinates) to bf16 as well.
+        with fabric.autocast():
+            losses = loss_of_step(module, step, generator)
         optimizer.zero_grad()
         fabric.backward(losses["loss"])
         fabric.clip_gradients(model, optimizer, max_norm=h["clip"], error_if_nonfinite=False)

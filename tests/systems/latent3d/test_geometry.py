@@ -90,6 +90,15 @@ def test_springs_reach_distances_that_exist(conformers):
     assert errors[3] < 0.005
 
 
+def test_coordinates_keep_their_precision_under_autocast(conformers):
+    graphs, x = conformers.batch, conformers.positions
+    weights, moved = near_pairs(graphs), x @ torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        pulled, error = relax_springs(1.1 * x, pair_distances(x), weights, 5), frame_aligned_error(graphs, moved, x)
+    assert torch.equal(pulled, relax_springs(1.1 * x, pair_distances(x), weights, 5))
+    assert torch.equal(error, frame_aligned_error(graphs, moved, x))
+
+
 def test_frame_aligned_error_sees_the_hand_and_not_the_pose(conformers, rotation):
     graphs, x = conformers.batch, conformers.positions
     moved = x @ torch.tensor(rotation.T, dtype=torch.float32) + 1.0
