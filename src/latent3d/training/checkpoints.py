@@ -10,10 +10,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
-from latent3d.files import atomic_path
+from latent3d.training.weights import write_safetensors
 
 NAME = "checkpoint.safetensors"
 Log = list[dict[str, float]]
@@ -39,10 +38,8 @@ def write_checkpoint(
     tensors |= {f"ema.{key}": value for key, value in ema.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
-    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     metadata = {"step": str(step), "seconds": repr(seconds), "log": json.dumps(log)}
-    with atomic_path(folder / NAME) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    write_safetensors(folder / NAME, tensors, metadata)
 
 
 def read_checkpoint(

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from latent3d import __version__
 from latent3d.errors import UserError
@@ -28,9 +28,14 @@ def write_weights(
         "version": __version__,
         **more,
     }
-    tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+    write_safetensors(path, weights, {"latent3d": json.dumps(metadata, sort_keys=True)})
+
+
+def write_safetensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors atomically; a full disk is a UserError (safetensors' own writer has no errno to tell it by)."""
+    content = save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"latent3d": json.dumps(metadata, sort_keys=True)})
+        temporary.write_bytes(content)
 
 
 def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
