@@ -8,7 +8,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-from latent3d.datasets.prepare import make_dataset, prepare
+from latent3d.datasets.prepare import make_dataset, prepare, usable
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import Molecule, from_list
 from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
@@ -99,6 +99,15 @@ def test_unusable_molecules_are_dropped_counted_and_replaced(forty):
     assert len(dataset) == 40
     subset, _ = make_dataset(mixed, "column", train_size=20, test_size=10)
     assert (subset.table["split"] == "train").sum() == 20, "filled up in spite of unusable ones among the first drawn"
+
+
+@pytest.mark.parametrize(("bonds", "orders"), [([[0, 1]], [4]), ([[0, 0]], [1]), ([[0, 1], [1, 0]], [1, 1])])
+def test_bonds_that_no_graph_can_have_are_a_reason_and_no_traceback(bonds, orders):
+    water = embedded("O")
+    broken = Molecule(
+        water.atomic_numbers, water.positions, np.array(bonds), np.array(orders, np.uint8), water.formal_charges
+    )
+    assert usable((broken, None)).status == "sanitise_failed"
 
 
 def test_heavy_elements_just_work():

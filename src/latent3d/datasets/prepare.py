@@ -18,7 +18,7 @@ from latent3d.molecules.bonds import find_bonds, map_molecules
 from latent3d.molecules.molecules import ELEMENTS, Molecule, Molecules, from_list
 from latent3d.molecules.parquet import read_metadata, write_parquet
 from latent3d.molecules.perception import MAX_ATOMS
-from latent3d.molecules.rdkit import canonical_smiles, is_tangled, to_rdkit
+from latent3d.molecules.rdkit import canonical_smiles, is_tangled, sanitised
 from latent3d.molecules.read import read_molecules
 
 SPLITS = ("train", "valid", "test")
@@ -120,11 +120,9 @@ def usable(item: tuple[Molecule, Any]) -> Usable:
         return Usable(status)
     if is_tangled(len(molecule), len(molecule.bonds)):
         return Usable("sanitise_failed")
-    mol = to_rdkit(molecule)
-    try:
-        with rdBase.BlockLogs():
-            Chem.SanitizeMol(mol)
-    except ValueError:
+    with rdBase.BlockLogs():
+        mol = sanitised(molecule)
+    if mol is None:
         return Usable("sanitise_failed")
     if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
         return Usable("radical")

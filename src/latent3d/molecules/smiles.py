@@ -7,7 +7,7 @@ from rdkit import Chem, rdBase
 
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import ELEMENTS, Molecule, Molecules
-from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, is_tangled, to_rdkit
+from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, is_tangled, sanitised
 from latent3d.molecules.textfile import MAX_ATOMS, BadRecord, Records, read_lines, write_lines
 
 _MAX_SMILES = 4096
@@ -77,10 +77,6 @@ def _lines(path: Path, molecules: Molecules) -> Iterator[str]:
 def _smiles_of(molecule: Molecule) -> str | None:
     if molecule.bonds is None or not len(molecule):
         return None
-    mol = to_rdkit(molecule)
-    try:
-        with rdBase.BlockLogs():
-            Chem.SanitizeMol(mol)
-        return canonical_smiles(mol)
-    except ValueError:
-        return None
+    with rdBase.BlockLogs():
+        mol = sanitised(molecule)
+    return None if mol is None else canonical_smiles(mol)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,25 @@ def test_the_graph_does_not_depend_on_the_order_of_atoms(from_smiles, smiles):
         np.testing.assert_array_equal(
             molecule.atomic_numbers[first.source], shuffled(molecule, seed).atomic_numbers[again.source]
         )
+
+
+def test_fragments_and_impossible_bonds_have_no_graph(from_smiles):
+    water = from_smiles("O")
+    assert canonical_graph(replace(water, bond_orders=np.array([4, 1], np.uint8))) is None
+    two = Molecule(
+        np.tile(water.atomic_numbers, 2),
+        np.concatenate([water.positions, water.positions + 5]),
+        np.concatenate([water.bonds, water.bonds + 3]),
+        np.tile(water.bond_orders, 2),
+        np.tile(water.formal_charges, 2),
+    )
+    assert canonical_graph(two) is None
+
+
+def test_larger_molecules_than_a_code_has_places_for_are_left_out(from_smiles):
+    molecules = from_list([from_smiles(s) for s in ("CCO", "c1ccccc1C", "C")])
+    assert read_conformers(molecules, max_heavy=3).index.tolist() == [0, 2]
+    assert len(read_conformers(molecules, max_heavy=0).graphs) == 0
 
 
 @pytest.mark.parametrize("smiles", SMILES)
