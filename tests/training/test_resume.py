@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from latent3d.molecules.parquet import write_parquet
+from latent3d.files import hash_file
+from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
 
 HYPERPARAMETERS = {
     "topology": {
@@ -103,6 +104,12 @@ def test_training_killed_twice_ends_with_the_same_bytes(folder, weights):
     assert list(work.iterdir()) == []  # nothing unfinished is left
 
 
+@pytest.mark.parametrize("stage", ["topology", "geometry"])
+def test_mixed_precision_trains(folder, stage):
+    _, result = train(folder, stage, "mixed", "--precision", "bf16-mixed")
+    assert result.returncode == 0, result.stderr
+
+
 def test_time_limit_saves_stops_with_its_own_code_and_resumes(folder, weights):
     out, result = train(folder, "topology", "limited", "--time-limit", "0.000001")
     assert result.returncode == 75
@@ -134,17 +141,35 @@ def test_sampling_killed_in_the_middle_ends_with_the_same_bytes(folder, weights)
     result = latent3d(*sampling_command(folder, weights, folder / "sampled"))
     assert result.returncode == 0, result.stderr
     whole = folder / "sampled" / "sample3" / "raw" / "samples.parquet"
+    # Every sample can be traced to its weights.
+    assert read_metadata(whole)["weights_sha256"] == {name: hash_file(path) for name, path in weights.items()}
     command = [sys.executable, "-m", "latent3d.cli", *map(str, sampling_command(folder, weights, folder / "cut"))]
     kill_when(lambda: any((folder / "cut").glob("work/*/0-100.parquet")), command)
     again = folder / "cut" / "sample3" / "raw" / "samples.parquet"
     assert not again.exists()
-    assert subprocess.run(command, capture_output=True).returncode == 0
+    # What a kill leaves while a chunk is written, and a last chunk of another count.
+    [chunks] = (folder / "cut" / "work").iterdir()
+    (chunks / ".100-200-abc.parquet").write_bytes(b"half")
+    (chunks / "200-230.parquet").write_bytes((chunks / "0-100.parquet").read_bytes())
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
     assert again.read_bytes() == whole.read_bytes()
+    assert list((folder / "cut" / "work").iterdir()) == []
+
+
+def test_sampling_time_counts_the_attempts_before(folder, weights):
+    latent3d(*sampling_command(folder, weights, folder / "timed"))
+    [whole] = (folder / "timed").glob("sample3/raw/run.json")
+    command = [sys.executable, "-m", "latent3d.cli", *map(str, sampling_command(folder, weights, folder / "slow"))]
+    kill_when(lambda: any((folder / "slow").glob("work/*/0-100.parquet")), command)
+    [chunk] = (folder / "slow").glob("work/*/0-100.parquet")
+    write_parquet(chunk, read_parquet(chunk), {"seconds": 1000.0})
+    subprocess.run(command, capture_output=True, check=True)
+    [slow] = (folder / "slow").glob("sample3/raw/run.json")
+    assert json.loads(whole.read_text())["seconds"] < 1000 < json.loads(slow.read_text())["seconds"]
 
 
 def test_a_sample_does_not_depend_on_how_many_are_drawn(folder, weights):
-    from latent3d.molecules.parquet import read_parquet
-
     latent3d(*sampling_command(folder, weights, folder / "many", 250))
     latent3d(*sampling_command(folder, weights, folder / "few", 30))
     many, few = (read_parquet(folder / n / "sample3" / "raw" / "samples.parquet") for n in ("many", "few"))
