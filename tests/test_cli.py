@@ -32,6 +32,7 @@ WEIGHTS = [
         ([*TRAIN, "--hyperparameters", '{"stps": 3}'], "unknown hyper-parameter 'stps'. Did you mean 'steps'"),
         ([*TRAIN, "--hyperparameters", '{"steps": 0}'], "whole number of at least 1"),
         ([*TRAIN, "--hyperparameters", '{"steps": "many"}'], "'many' is not a number"),
+        ([*TRAIN, "--hyperparameters", '{"steps": Infinity}'], "at least 0"),
         ([*TRAIN, "--hyperparameters", '{"learning_rate": -1}'], "at least 0"),
         ([*TRAIN, "--hyperparameters", '{"heads": 7}'], "must be a multiple of topology.heads"),
         ([*TRAIN, "--hyperparameters", "{"], "is not JSON"),

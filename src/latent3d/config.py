@@ -5,18 +5,38 @@ The Snakefile and the command line both read configuration through `parse_config
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from latent3d.errors import UserError
 
+
+def _unique(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError("every entry may stand here once")
+    return values
+
+
 Geometry = Literal["raw", "mmff"]
+Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_unique)]
+Geometries = Annotated[list[Geometry], Field(min_length=1), AfterValidator(_unique)]
+Names = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -35,9 +55,9 @@ class Dataset(_Strict):
     train_size: PositiveInt | None = Field(None, description="keep this many training molecules (seeded draw)")
     test_size: PositiveInt | None = Field(None, description="keep this many validation and test molecules")
     preset: str = Field("default", description="which preset of every system's defaults.yaml is used")
-    rows: list[str] | None = Field(None, description="rows of this dataset's tables; all rows if absent")
-    train_seeds: list[int] | None = None
-    sample_seeds: list[int] | None = None
+    rows: Names | None = Field(None, description="rows of this dataset's tables; all rows if absent")
+    train_seeds: Seeds | None = None
+    sample_seeds: Seeds | None = None
     sample_count: PositiveInt | None = None
 
     @model_validator(mode="after")
@@ -57,7 +77,7 @@ class Row(_Strict):
         default_factory=dict, description="hyper-parameters that differ from the defaults: {stage: {name: value}}"
     )
     samples_of: str | None = Field(None, description="row whose samples this row starts from (control rows)")
-    geometries: list[Geometry] = Field(["raw", "mmff"], description="raw, and after MMFF94 (at most 200 iterations)")
+    geometries: Geometries = Field(["raw", "mmff"], description="raw, and after MMFF94 (at most 200 iterations)")
 
 
 class Configuration(_Strict):
@@ -65,10 +85,10 @@ class Configuration(_Strict):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    train_seeds: list[int] = Field([0], min_length=1)
-    sample_seeds: list[int] = Field([0, 1, 2], min_length=1)
+    train_seeds: Seeds = [0]
+    sample_seeds: Seeds = [0, 1, 2]
     sample_count: PositiveInt = 10000
-    all: list[str] = Field(description="datasets whose tables and figures `all` makes")
+    all: Names = Field(description="datasets whose tables and figures `all` makes")
     datasets: dict[str, Dataset]
     rows: dict[str, Row]
 
@@ -144,7 +164,7 @@ def hyperparameters(row: Row, stage: str, preset: str) -> dict[str, Any]:
                 + _suggest(wrong, merged)
             )
         for key, value in layer.get(stage, {}).items():
-            _check_value(f"{name} of system {row.base!r}, {stage}.{key}", value, merged[key])
+            value = _checked_value(f"{name} of system {row.base!r}, {stage}.{key}", value, merged[key])
             allowed = defaults.choices.get(f"{stage}.{key}")
             if allowed and value not in allowed:
                 raise UserError(f"{name} of system {row.base!r}, {stage}.{key}: {value!r}.{_suggest(value, allowed)}")
@@ -179,17 +199,19 @@ def check_weights(what: str, given: Iterable[str], needed: Iterable[str]) -> Non
         raise UserError(f"Weights for {what}: got {', '.join(sorted(given)) or 'none'}; give {wanted}.")
 
 
-def _check_value(where: str, value: Any, default: Any) -> None:
-    """A hyper-parameter has the type of its default; a count is at least 1, and no number is negative."""
+def _checked_value(where: str, value: Any, default: Any) -> Any:
+    """A hyper-parameter in the type of its default; a count is at least 1, and no number is negative."""
     number = isinstance(default, int | float) and not isinstance(default, bool)
     if number and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise UserError(f"{where}: {value!r} is not a number (the default is {default!r}).")
     if not number and type(value) is not type(default):
         raise UserError(f"{where}: {value!r} is not of the same type as the default {default!r}.")
-    if isinstance(default, int) and number and (value != int(value) or value < min(default, 1)):
-        raise UserError(f"{where}: {value!r} must be a whole number of at least {min(default, 1)}.")
     if number and not 0 <= value < float("inf"):
         raise UserError(f"{where}: {value!r} must be a number of at least 0.")
+    if isinstance(default, int) and number and (value != int(value) or value < min(default, 1)):
+        raise UserError(f"{where}: {value!r} must be a whole number of at least {min(default, 1)}.")
+    # 2.0 layers are 2, and 1 and 1.0 are one configuration.
+    return type(default)(value) if number else value
 
 
 def _check_references(configuration: Configuration) -> None:
@@ -197,6 +219,8 @@ def _check_references(configuration: Configuration) -> None:
         if name not in configuration.datasets:
             raise UserError(f"config key all: there is no dataset {name!r}.{_suggest(name, configuration.datasets)}")
     for name, row in configuration.rows.items():
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name):
+            raise UserError(f"config key rows.{name}: use letters, digits and _ . + - in a row's name.")
         system_defaults(row.base)
         if row.samples_of is not None and row.samples_of not in configuration.rows:
             raise UserError(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from latent3d.config import Configuration, Dataset, Row, read_configuration
+from latent3d.config import Configuration, Dataset, Row, hyperparameters, read_configuration
 from latent3d.files import write_json
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,13 @@ def test_shipped_configuration_is_accepted_and_explains_every_key():
 def test_paper_scale_of_qm9_is_ten_thousand_samples_and_three_seeds():
     qm9 = read_configuration(ROOT / "config.yaml").datasets["qm9"]
     assert (qm9.sample_count, qm9.sample_seeds, qm9.train_size) == (10000, [0, 1, 2], None)
+
+
+def test_equal_numbers_are_one_configuration():
+    row = Row(base="latent3d", overrides={"topology": {"layers": 2.0, "clip": 1}})
+    settings = hyperparameters(row, "topology", "default")
+    assert repr(settings["layers"]) == "2"
+    assert repr(settings["clip"]) == "1.0"
 
 
 if __name__ == "__main__":
