@@ -68,6 +68,15 @@ def test_every_sample_has_a_row_and_every_failure_a_reason(samples):
     assert rows["gap"][0] == pytest.approx(rows["lumo"][0] - rows["homo"][0])
 
 
+def test_what_a_failed_sample_left_is_not_computed(tmp_path):
+    table = pd.DataFrame({"sample_index": [0, 1], "seed": 0, "status": ["ff_untyped", "ff_unconverged"]})
+    write_parquet(tmp_path / "samples.parquet", from_list([_molecule([8, 1, 1], WATER)] * 2, table))
+    evaluate_files([tmp_path / "samples.parquet"], processes=1)
+    rows = pd.read_parquet(tmp_path / "gfn2.parquet")
+    assert rows["status"].tolist() == ["ff_untyped", "ok"]
+    assert rows["energy"].isna().tolist() == [True, False]
+
+
 def test_bytes_do_not_depend_on_the_run_or_the_number_of_processes(samples):
     out = samples.with_name("gfn2.parquet")
     evaluate_files([samples], processes=1)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from latent3d.energy import evaluate
 from latent3d.errors import UserError
 from latent3d.metrics.score import read_reference, score, score_file, score_files
 from latent3d.molecules.molecules import Molecule, from_list
@@ -126,6 +127,11 @@ def test_mistakes_are_plain_sentences(folder, dataset):
     with pytest.raises(UserError, match="split"):
         read_reference(folder / "no_train.parquet")
     write_energies(folder / "raw", ["ok"] * 10, [-1.0] * 10, first=0)
+    with pytest.raises(UserError, match="not of the samples"):
+        score_file(folder / "raw" / "samples.parquet", reference)
+    rows = pd.DataFrame({"sample_index": range(100, 110), "status": "ok", "charge": 0, "unpaired_electrons": 0})
+    rows[["energy", "energy_per_atom", "dipole", "homo", "lumo", "gap"]] = -1.0
+    evaluate.write_energies(folder / "raw" / "gfn2.parquet", rows, samples_sha256="of samples made before")
     with pytest.raises(UserError, match="not of the samples"):
         score_file(folder / "raw" / "samples.parquet", reference)
     (folder / "raw" / "gfn2.parquet").write_bytes(b"PAR1 cut off")

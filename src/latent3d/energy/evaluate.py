@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from latent3d.energy.gfn2 import HEAVIEST, Gfn2
 from latent3d.energy.workers import Workers
 from latent3d.files import atomic_path, hash_file
+from latent3d.metrics.strict import USABLE_STATUSES
 from latent3d.molecules.molecules import Molecule, Molecules
 from latent3d.molecules.parquet import SCHEMA_VERSION, read_parquet
 from latent3d.run import versions
@@ -69,8 +70,8 @@ def evaluate(molecules: Molecules, workers: Workers, label: str = "") -> pd.Data
     charges = [int(molecule.formal_charges.sum()) if molecule.bonds is not None else 0 for molecule in molecules]
     status = [obstacle(molecule, charge) for molecule, charge in zip(molecules, charges, strict=True)]
     for index, own in enumerate(molecules.table.get("status", [])):
-        # The reason why there is no molecule is the sample's own, not that its list of atoms is empty.
-        if len(molecules[index]) == 0 and own != "ok":
+        # A sample that had failed keeps its own reason, whatever geometry it left.
+        if own not in USABLE_STATUSES:
             status[index] = own
     computable = [index for index, reason in enumerate(status) if reason == "ok"]
     values: list[dict[str, float | None]] = [{} for _ in status]

@@ -24,7 +24,7 @@ from latent3d.metrics.intervals import wilson
 from latent3d.metrics.strict import USABLE_STATUSES, reference_smiles, strict_validity
 from latent3d.metrics.uniqueness import count_unique
 from latent3d.molecules.molecules import Molecules
-from latent3d.molecules.parquet import read_parquet
+from latent3d.molecules.parquet import read_metadata, read_parquet
 from latent3d.run import versions
 
 SCHEMA_VERSION = 1
@@ -109,11 +109,15 @@ def score_file(samples: Path, reference: Reference) -> dict[str, Any]:
     molecules = read_parquet(samples)
     energies_file = samples.with_name("gfn2.parquet")
     energies = _read_energies(energies_file) if energies_file.is_file() else None
-    if energies is not None and list(energies["sample_index"]) != list(_sample_index(molecules)):
+    samples_sha256 = hash_file(samples)
+    if energies is not None and (
+        list(energies["sample_index"]) != list(_sample_index(molecules))
+        or read_metadata(energies_file).get("samples_sha256", samples_sha256) != samples_sha256
+    ):
         raise UserError(f"{energies_file} is not of the samples in {samples}. Delete it and run latent3d energy again.")
     ledger, metrics = score(molecules, reference, energies)
     metrics["provenance"] = {
-        "samples_sha256": hash_file(samples),
+        "samples_sha256": samples_sha256,
         "reference_sha256": reference.sha256,
         "energies_sha256": hash_file(energies_file) if energies is not None else None,
         "reference_energies_sha256": reference.energies_sha256,
