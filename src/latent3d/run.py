@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import resource
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -82,7 +83,13 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def write_run(path: Path | str, seconds: float, **details: Any) -> None:
-    """Write run.json: wall time, peak memory, machine, and `details`. The only file that differs between repeats."""
+    """Write run.json: wall time, peak memory, machine, and `details`. The only file that differs between repeats.
+
+    `peak_memory_mb` is the host's; where a GPU worked, `peak_gpu_memory_mb` says what PyTorch took of its memory.
+    """
+    gpu = sys.modules["torch"].cuda if "torch" in sys.modules else None
+    if gpu is not None and gpu.is_initialized():
+        details["peak_gpu_memory_mb"] = round(gpu.max_memory_allocated() / 2**20, 1)
     # ru_maxrss is in KiB on Linux; children are the worker processes that have ended.
     own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     write_json(

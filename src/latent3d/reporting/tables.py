@@ -147,6 +147,9 @@ def cost_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFram
                 Quantity(f"{name}_per_molecule", "s", "down"), [run["seconds"] / n for run, n in timed if n]
             )
         line["peak_memory_mb"] = max((run.get("peak_memory_mb") or 0 for run in runs), default=None)
+        on_gpu = [run["peak_gpu_memory_mb"] for run in runs if "peak_gpu_memory_mb" in run]
+        if on_gpu:
+            line["peak_gpu_memory_mb"] = max(on_gpu)
         line["device"] = _one_or_all(run.get("device") or "cpu" for run in runs)
         lines.append(line)
     return pd.DataFrame(lines)
