@@ -1,6 +1,7 @@
 """A user's mistake ends in one sentence that says what to do, with exit code 2 and without a traceback."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from latent3d.molecules.parquet import write_parquet
 def folder(tmp_path_factory, dataset):
     folder = tmp_path_factory.mktemp("cli")
     write_parquet(folder / "dataset.parquet", dataset)
+    write_parquet(folder / "no_split.parquet", replace(dataset, table=dataset.table[["id"]]))
     (folder / "junk.safetensors").write_text("junk")
     return folder
 
@@ -29,6 +31,7 @@ WEIGHTS = [
         (["train", "latent4d", *TRAIN[2:]], "no system 'latent4d'. Did you mean 'latent3d'"),
         (["train", "latent3d", "topolgy", *TRAIN[3:]], "no stage 'topolgy'. Did you mean 'topology'"),
         ([*TRAIN[:4], "none.parquet", *TRAIN[5:]], "none.parquet"),
+        ([*TRAIN[:4], "no_split.parquet", *TRAIN[5:]], "no column 'split'"),
         ([*TRAIN, "--hyperparameters", '{"stps": 3}'], "unknown hyper-parameter 'stps'. Did you mean 'steps'"),
         ([*TRAIN, "--hyperparameters", '{"steps": 0}'], "whole number of at least 1"),
         ([*TRAIN, "--hyperparameters", '{"steps": "many"}'], "'many' is not a number"),
@@ -57,4 +60,4 @@ def test_mistakes_are_answered_in_one_sentence(folder, monkeypatch, capsys, argu
     assert message.startswith("latent3d: ")
     assert says in message
     left = sorted(path.name for path in folder.iterdir() if path.name != "checkpoints")
-    assert left == ["dataset.parquet", "junk.safetensors"]
+    assert left == ["dataset.parquet", "junk.safetensors", "no_split.parquet"]

@@ -7,6 +7,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from latent3d.errors import UserError
+
 ELEMENTS = [
     "X",
     "H",
@@ -208,7 +210,13 @@ class Molecules:
         )
 
     def split(self, name: str) -> "Molecules":
-        """The molecules whose `split` column says `name` (train, valid or test)."""
+        """The molecules whose `split` column says `name` (train, valid or test).
+
+        Raises:
+            UserError: there is no column `split`.
+        """
+        if "split" not in self.table:
+            raise UserError("The molecules have no column 'split'. Make a dataset of the file with latent3d prepare.")
         return self.take((self.table["split"] == name).to_numpy())
 
     def with_columns(self, **columns: object) -> "Molecules":
