@@ -21,6 +21,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -59,6 +60,15 @@ class Dataset(_Strict):
     train_seeds: Seeds | None = None
     sample_seeds: Seeds | None = None
     sample_count: PositiveInt | None = None
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _column_or_three_shares(cls, split: Any) -> Any:
+        # Said here: of a union, only the first choice would be named.
+        shares = isinstance(split, list | tuple) and len(split) == 3 and all(isinstance(x, int | float) for x in split)
+        if split != "column" and not shares:
+            raise ValueError("give `column`, or the shares of train, valid and test as [0.8, 0.1, 0.1]")
+        return split
 
     @model_validator(mode="after")
     def _file_belongs_to_source_file(self) -> "Dataset":

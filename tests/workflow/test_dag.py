@@ -85,6 +85,10 @@ def test_every_command_is_one_that_the_package_has(snakemake):
         ("datasets: {mini: {preest: quick}}", "unknown key 'datasets.mini.preest'. Did you mean 'preset'?"),
         ("sample_count: -5", "key 'sample_count': Input should be greater than 0 (got -5)."),
         ("device: gpu", "key 'device': Input should be 'auto', 'cpu' or 'cuda' (got 'gpu')."),
+        (
+            "datasets: {mine: {source: file, file: my.sdf, split: [0.8, 0.2]}}",
+            "key 'datasets.mine.split': Value error, give `column`, or the shares of train, valid and test",
+        ),
         ("sample_seeds: [-1]", "greater than or equal to 0"),
         ("datasets: {mini: {sample_seeds: []}}", "at least 1 item"),
         ("sample_seeds: [0, 0]", "every entry may stand here once"),
