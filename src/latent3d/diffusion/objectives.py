@@ -12,6 +12,7 @@ from torch import nn
 from latent3d.diffusion.schedules import SCHEDULES
 
 OBJECTIVES = ("eps", "x0", "v")
+LIMIT = 8.0  # of a predicted x_0, for standardised data
 _MIN = 1e-4  # smallest alpha that predictions are divided by
 
 
@@ -57,9 +58,13 @@ class Denoiser(nn.Module):
         self.network, self.objective, self.schedule = network, objective, schedule
 
     def predict_x0(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """E[x_0 | x_t = x], as the network sees it."""
+        """E[x_0 | x_t = x], as the network sees it, clipped to LIMIT.
+
+        Where alpha is nearly zero, an objective of eps divides the network's error by it; data of unit variance lies
+        within the limit.
+        """
         level = NoiseLevel.at(self.schedule, t)
-        return to_x0(self.objective, self.network(x, t), x, level.alpha, level.sigma)
+        return to_x0(self.objective, self.network(x, t), x, level.alpha, level.sigma).clamp(-LIMIT, LIMIT)
 
     def loss(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
         """Mean square error of the objective's target at times t [B]."""

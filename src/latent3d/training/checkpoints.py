@@ -57,6 +57,10 @@ def read_checkpoint(
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
 
+    shapes = {key: value.shape for key, value in part("model.").items()}
+    if shapes != {key: value.shape for key, value in model.state_dict().items()}:
+        print(f"{path} is of another network; training starts anew.", file=sys.stderr)
+        return 0, 0.0, []
     model.load_state_dict(part("model."))
     for key, value in part("ema.").items():
         ema[key].copy_(value)

@@ -86,14 +86,15 @@ def train(
         ema_update(ema, module, h["ema"], step)
 
         done = step + 1
-        if done % LOG_EVERY == 0 or done == h["steps"]:
-            values = {key: value.item() for key, value in losses.items()}
-            if not values["loss"] < float("inf"):
-                raise UserError(f"{name}: the loss is {values['loss']} at step {done}. Lower learning_rate or clip.")
-            log.append({"step": done, **values})
-            progress.show(done, values["loss"])
         stop = run.time_limit is not None and run.seconds() > run.time_limit and done < h["steps"]
-        if stop or progress.checkpoint_due(run.checkpoint_every):
+        save = stop or progress.checkpoint_due(run.checkpoint_every)
+        show = done % LOG_EVERY == 0 or done == h["steps"]
+        if (show or save) and not losses["loss"].isfinite():
+            raise UserError(f"{name}: the loss is {losses['loss'].item()} at step {done}. Lower learning_rate or clip.")
+        if show:
+            log.append({"step": done, **{key: value.item() for key, value in losses.items()}})
+            progress.show(done, log[-1]["loss"])
+        if save:
             write_checkpoint(run.work, done, progress.seconds(), log, module, ema, optimizer)
         if stop:
             raise StoppedEarly(f"{name}: time limit reached at step {done} of {h['steps']}; run again to continue.")

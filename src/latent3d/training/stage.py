@@ -37,6 +37,7 @@ def train_stage(
         run.seed,
         run.device,
         run.precision,
+        versions(["latent3d", "torch"]),
     ]
     folder = run.work / f"{stage}-{hash_configuration(depends_on)}"
     data = read_parquet(data_file)

@@ -70,12 +70,8 @@ class Grammar:
         """Token of BACK."""
         return 2 + 3 * len(self.types) + 3 * self.max_atoms + k
 
-    def holds(self, graph: Graph) -> bool:
-        """True if the graph's atom types and size are in the grammar."""
-        return graph.heavy <= self.max_atoms and set(_types(graph)) <= set(self.types)
-
     def encode(self, graph: Graph) -> list[int]:
-        """Tokens that build a graph in canonical order, END included. The graph must be in the grammar (`holds`)."""
+        """Tokens that build a graph in canonical order, END included; its types and size must be in the grammar."""
         n = graph.heavy
         kinds = [self.types.index(kind) for kind in _types(graph)]
         orders = graph.orders[:n, :n].astype(int)

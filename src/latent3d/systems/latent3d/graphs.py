@@ -2,8 +2,9 @@
 
 Atom order is part of the model: heavy atoms stand in the order of the canonical SMILES, hydrogens follow grouped by the
 heavy atom that bears them. Hydrogens of one heavy atom are told apart by the conformer itself (`order_hydrogens`), so
-that a label never means two things. Encoder, decoder and grammar share this order; it is a function of the graph, so
-codes do not depend on the order of atoms in a file.
+that a label never means two things. Encoder, decoder and grammar share this order. It is a function of the graph, so
+z_2d does not depend on the order of atoms in a file; z_3d may, where heavy atoms are symmetric in the graph and not in
+the conformer.
 """
 
 from collections.abc import Iterable
