@@ -51,7 +51,9 @@ class Dataset(_Strict):
     source: Literal["mini", "qm9", "file"] = Field("file", description="mini (embedded), qm9, or file (your own)")
     file: str | None = Field(None, description="molecule file of source: file (Parquet, SDF or multi-XYZ)")
     split: Literal["column"] | tuple[float, float, float] = Field(
-        "column", description="`column` of the file, or the shares of train, valid and test, drawn with seed 0"
+        "column",
+        description="`column` of the file, or the shares of train, valid and test, drawn with seed 0: all rows of one "
+        "molecule (conformers, stereoisomers) share a split",
     )
     train_size: PositiveInt | None = Field(None, description="keep this many training molecules (seeded draw)")
     test_size: PositiveInt | None = Field(None, description="keep this many validation and test molecules")

@@ -8,7 +8,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-from latent3d.datasets.prepare import make_dataset, prepare, usable
+from latent3d.datasets.prepare import _draw_names, make_dataset, prepare, usable
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import Molecule, from_list
 from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
@@ -73,8 +73,23 @@ def test_only_the_subset_is_looked_at(forty, monkeypatch):
         return [function(item) for item in items]
 
     monkeypatch.setattr("latent3d.datasets.prepare.map_molecules", spy)
-    make_dataset(without_bonds(forty), SHARES, train_size=4, test_size=2)
+    given = without_bonds(forty).with_columns(split=["train"] * 20 + ["valid"] * 10 + ["test"] * 10)
+    make_dataset(given, "column", train_size=4, test_size=2)
     assert seen == [4, 2, 2]
+
+
+def test_drawn_splits_keep_a_molecule_together_and_the_shares():
+    centres = ["C[C@H](F)O", "C[C@@H](F)O"]  # enantiomers: one constitution
+    smiles = [*SMILES, *SMILES[:5], *centres, *SMILES[:3]]
+    dataset, _ = make_dataset(without_bonds(from_list([embedded(s) for s in smiles])), SHARES)
+    splits = dataset.table.groupby("smiles")["split"].nunique()
+    assert len(dataset) == len(smiles) and len(splits) == len(SMILES) + 1 and (splits == 1).all()
+    many = [str(number) for number in range(300) for _ in range(1 + number % 7)]
+    names = _draw_names([*many, None], (0.8, 0.1, 0.1))
+    assert names[-1] is None
+    counts = pd.Series(names[:-1]).value_counts(normalize=True)
+    assert counts.to_dict() == pytest.approx({"train": 0.8, "valid": 0.1, "test": 0.1}, abs=0.005)
+    assert names.tolist() == _draw_names([*many, None], (0.8, 0.1, 0.1)).tolist()
 
 
 def test_unusable_molecules_are_dropped_counted_and_replaced(forty):

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,8 +35,10 @@ class Usable:
     smiles: str | None = None
 
 
-def prepare(file: Path | str, out: Path | str, settings: str) -> None:
+def prepare(file: Path | str, out: Path | str, settings: str, processes: int | None = None) -> None:
     """Write the dataset that `settings` (JSON of config.Dataset) makes of the molecules in `file`.
+
+    Works on `processes` processes (default: every core); the result does not depend on their number.
 
     Raises:
         UserError: the file or the settings are wrong, the split is missing, or too few molecules are usable.
@@ -43,7 +46,9 @@ def prepare(file: Path | str, out: Path | str, settings: str) -> None:
     file = Path(file)
     dataset = _parse_settings(settings, file)
     source = read_molecules(file)
-    molecules, dropped = make_dataset(source, dataset.split, dataset.train_size, dataset.test_size, str(file))
+    molecules, dropped = make_dataset(
+        source, dataset.split, dataset.train_size, dataset.test_size, str(file), processes
+    )
     origin = read_metadata(file) if file.suffix == ".parquet" else {}
     metadata = {
         "file": file.name,
@@ -73,25 +78,44 @@ def make_dataset(
 ) -> tuple[Molecules, dict[str, int]]:
     """The usable molecules with bonds, in the order of the file, and how many were dropped for which reason.
 
-    A subset is drawn with seed 0 before any bond is looked for, and filled up where molecules turn out unusable; a
-    smaller subset is part of every larger one. Validation and test both get `test_size`.
+    A split drawn by shares keeps all rows of one constitution (the canonical SMILES without stereo: conformers,
+    enantiomers) together, so that no test molecule was trained on; the shares are of usable rows, off by at most half
+    of such a group. A subset is drawn with seed 0; where the file gives the split, before any bond is looked for, and
+    filled up where molecules turn out unusable. A smaller subset is part of every larger one. Validation and test both
+    get `test_size`.
 
     Raises:
         UserError: as `prepare`.
     """
     if not len(molecules):
         raise UserError(f"{where} holds no molecules.")
-    names = _split_names(molecules, split, where)
     reasons = _obvious_reasons(molecules)
-    reasons[(reasons == "ok") & ~np.isin(names, SPLITS)] = "no_split"
-    dropped = Counter(reasons[reasons != "ok"].tolist())
     smiles = molecules.table["smiles"].tolist() if "smiles" in molecules.table else [None] * len(molecules)
+    checked: dict[int, Usable] = {}
+
+    def check(rows: list[int], what: str) -> list[Usable]:
+        new = [row for row in rows if row not in checked]
+        seconds = len(new) * _SECONDS_PER_MOLECULE
+        if seconds > 2:
+            print(f"{what}: checking {len(new)} molecules, about {seconds:.0f} s on one core", file=sys.stderr)
+        results = map_molecules(usable, [(molecules[row], smiles[row]) for row in new], what, processes)
+        checked.update(zip(new, results, strict=True))
+        return [checked[row] for row in rows]
+
+    if split == "column":
+        names = _column_names(molecules, where)
+        reasons[(reasons == "ok") & ~np.isin(names, SPLITS)] = "no_split"
+    else:
+        rows = np.flatnonzero(reasons == "ok").tolist()
+        reasons[rows] = [result.status for result in check(rows, "molecules")]
+        names = _draw_names([checked[row].smiles if row in checked else None for row in range(len(molecules))], split)
+    dropped = Counter(reasons[reasons != "ok"].tolist())
     chosen: dict[int, Usable] = {}
     for number, (name, size) in enumerate(zip(SPLITS, (train_size, test_size, test_size), strict=True)):
         candidates = np.flatnonzero((names == name) & (reasons == "ok"))
         if size is not None:
             candidates = np.random.default_rng([0, number]).permutation(candidates)
-        found, failures = _first_usable(molecules, smiles, candidates, size, name, processes)
+        found, failures = _first_usable(candidates, size, name, check)
         dropped.update(failures)
         needed = 1 if size is None else size
         if len(found) < needed:
@@ -143,13 +167,8 @@ def _parse_settings(settings: str, file: Path) -> Any:
     return parse_dataset(raw, "--settings")
 
 
-def _split_names(molecules: Molecules, split: Literal["column"] | tuple[float, float, float], where: str) -> np.ndarray:
-    if split != "column":
-        order = np.random.default_rng(0).permutation(len(molecules))
-        ends = np.round(np.cumsum(split) * len(molecules)).astype(int)
-        names = np.empty(len(molecules), dtype=object)
-        names[order] = np.array(SPLITS, dtype=object)[np.searchsorted(ends[:2], np.arange(len(order)), side="right")]
-        return names
+def _column_names(molecules: Molecules, where: str) -> np.ndarray:
+    """[M] the split that the file gives, None where it gives none."""
     if "split" not in molecules.table:
         raise UserError(f"{where} has no column 'split'. Set split: [0.8, 0.1, 0.1] in the configuration to draw one.")
     column = molecules.table["split"].astype(object)
@@ -157,6 +176,21 @@ def _split_names(molecules: Molecules, split: Literal["column"] | tuple[float, f
     if wrong:
         raise UserError(f"{where}: column 'split' says {wrong[0]!r}; it must be train, valid or test (or null).")
     return column.where(column.notna(), None).to_numpy(dtype=object)
+
+
+def _draw_names(constitutions: list[str | None], shares: tuple[float, float, float]) -> np.ndarray:
+    """[M] a split drawn with seed 0, the same for equal constitutions; None where the constitution is None.
+
+    The constitutions are lined up in random order, each as long as its number of rows; its middle decides.
+    """
+    groups = pd.factorize(pd.Series(constitutions, dtype=object))[0]
+    sizes = np.bincount(groups[groups >= 0], minlength=groups.max() + 1)
+    order = np.random.default_rng(0).permutation(len(sizes))
+    middles = np.cumsum(sizes[order]) - sizes[order] / 2
+    ends = np.round(np.cumsum(shares) * sizes.sum())
+    drawn = np.empty(len(sizes) + 1, dtype=object)  # the last for group -1, without a constitution: None
+    drawn[order] = np.array(SPLITS, dtype=object)[np.searchsorted(ends[:2], middles, side="right")]
+    return drawn[groups]
 
 
 def _obvious_reasons(molecules: Molecules) -> np.ndarray:
@@ -179,12 +213,7 @@ def _obvious_reasons(molecules: Molecules) -> np.ndarray:
 
 
 def _first_usable(
-    molecules: Molecules,
-    smiles: list[Any],
-    candidates: np.ndarray,
-    size: int | None,
-    name: str,
-    processes: int | None,
+    candidates: np.ndarray, size: int | None, name: str, check: Callable[[list[int], str], list[Usable]]
 ) -> tuple[dict[int, Usable], Counter[str]]:
     """The first `size` usable candidates (all, if None) by their row, and the failures among those looked at."""
     found: dict[int, Usable] = {}
@@ -193,11 +222,7 @@ def _first_usable(
     while place < len(candidates) and (size is None or len(found) < size):
         rows = candidates[place : None if size is None else place + size - len(found)].tolist()
         place += len(rows)
-        if len(rows) * _SECONDS_PER_MOLECULE > 2:
-            seconds = len(rows) * _SECONDS_PER_MOLECULE
-            print(f"{name}: checking {len(rows)} molecules, about {seconds:.0f} s on one core", file=sys.stderr)
-        results = map_molecules(usable, [(molecules[row], smiles[row]) for row in rows], name, processes)
-        for row, result in zip(rows, results, strict=True):
+        for row, result in zip(rows, check(rows, name), strict=True):
             if result.status == "ok":
                 found[row] = result
             else:
