@@ -117,6 +117,13 @@ def test_a_mistake_ends_in_one_plain_sentence(snakemake, tmp_path, text, sentenc
     assert len(said) == 1
 
 
+def test_rows_without_a_network_take_no_gpu(snakemake):
+    done = snakemake("results/table_mini.csv", "--config", "device=cuda", "-n", "-p")
+    text = done.stdout + done.stderr
+    devices = re.findall(r"latent3d (?:sample|train) (\S+) .*--device (\S+)", text)
+    assert set(devices) == {("latent3d", "cuda"), ("controls", "cpu")}
+
+
 def test_lint_and_format_are_clean(snakemake):
 
     lint = snakemake("--lint")

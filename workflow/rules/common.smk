@@ -185,9 +185,14 @@ def source_option(wildcards):
     return f"--source results/{wildcards.dataset}/{source}/train{wildcards.train_seed}" if source else ""
 
 
+def device(wildcards):
+    """Device of a training or sampling job: rows that train nothing (controls) have no network to put on a GPU."""
+    return CONFIGURATION.device if SYSTEMS[wildcards.row].stages else "cpu"
+
+
 def gpus(wildcards):
     """GPUs of a training or sampling job. `auto` counts one where this machine has a driver; on a login node say cuda."""
-    return int({"cpu": False, "cuda": True, "auto": Path(os.sep, "dev", "nvidiactl").exists()}[CONFIGURATION.device])
+    return int({"cpu": False, "cuda": True, "auto": Path(os.sep, "dev", "nvidiactl").exists()}[device(wildcards)])
 
 
 def table_rows(dataset):

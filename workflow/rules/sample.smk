@@ -20,7 +20,7 @@ for DATASET in CONFIGURATION.datasets:
             "../../envs/train.yaml"
         resources:
             gpu=gpus,
-            device=CONFIGURATION.device,
+            device=device,
         params:
             system=lambda wildcards: CONFIGURATION.rows[wildcards.row].base,
             weights=lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],

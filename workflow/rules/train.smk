@@ -20,7 +20,7 @@ rule train:
     threads: lambda wildcards: 4 if SYSTEMS[wildcards.row].stages[wildcards.stage] else 1
     resources:
         gpu=gpus,
-        device=CONFIGURATION.device,
+        device=device,
     params:
         system=lambda wildcards: CONFIGURATION.rows[wildcards.row].base,
         needs=lambda wildcards, input: [f"--needs {need}" for need in named(input.needs)],
@@ -47,7 +47,7 @@ rule reconstruct:
         "../../envs/train.yaml"
     resources:
         gpu=gpus,
-        device=CONFIGURATION.device,
+        device=device,
     params:
         system=lambda wildcards: CONFIGURATION.rows[wildcards.row].base,
         weights=lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],
