@@ -146,13 +146,14 @@ def _download(
     dataset: str = Argument(help="qm9"),
     out: Path = Option(help="Parquet file to write, e.g. results/raw/qm9.parquet"),
     cache: Path = Option(Path("downloads"), help="folder for the raw archives; interrupted downloads continue there"),
+    processes: int = Option(_cores(), min=1, help="processes that look for bonds, one thread each"),
 ) -> None:
     """Fetch a dataset (from the folder LATENT3D_MIRROR names, else from its publisher) and give it bonds and split."""
     from latent3d.datasets.qm9 import make_qm9
 
     if dataset != "qm9":
         raise UserError(f"There is no dataset {dataset!r} to download; there is qm9.")
-    make_qm9(out, cache)
+    make_qm9(out, cache, processes)
 
 
 @app.command("prepare")
@@ -160,11 +161,12 @@ def _prepare(
     file: Path = Argument(help="molecules: .parquet, or .sdf, .xyz (also .gz), with coordinates"),
     out: Path = Option(help="dataset.parquet to write"),
     settings: str = Option(help="the dataset's settings of config.yaml, as JSON: split, train_size, test_size..."),
+    processes: int = Option(_cores(), min=1, help="worker processes, one thread each"),
 ) -> None:
     """Make a dataset of a molecule file: bonds, split and subset; what cannot be used is dropped and counted."""
     from latent3d.datasets.prepare import prepare
 
-    prepare(file, out, settings)
+    prepare(file, out, settings, processes)
 
 
 @app.command("table")

@@ -181,7 +181,8 @@ def test_mistakes_end_in_one_sentence(forty, tmp_path):
 
 def test_command_line(forty, tmp_path):
     write_parquet(tmp_path / "m.parquet", forty)
-    command = [sys.executable, "-m", "latent3d.cli", "prepare", str(tmp_path / "m.parquet"), "--out"]
+    command = [sys.executable, "-m", "latent3d.cli", "prepare", str(tmp_path / "m.parquet")]
+    command += ["--processes", "1", "--out"]
     settings = json.dumps({"source": "file", "file": "m.parquet", "split": SHARES, "rows": None, "test_size": None})
     done = subprocess.run(
         [*command, str(tmp_path / "d.parquet"), "--settings", settings], capture_output=True, text=True

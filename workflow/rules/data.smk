@@ -13,10 +13,11 @@ rule download_qm9:
     retries: 2
     conda:
         "../../envs/base.yaml"
+    threads: 4
     message:
         "Getting QM9 (from the folder LATENT3D_MIRROR, or the official archive)"
     shell:
-        "latent3d download qm9 --out {output:q} --cache downloads 2>&1 | tee -i {log:q}"
+        "latent3d download qm9 --out {output:q} --cache downloads --processes {threads} 2>&1 | tee -i {log:q}"
 
 
 rule regenerate_mini:
@@ -47,6 +48,7 @@ rule prepare:
         "logs/{dataset}/prepare.log",
     conda:
         "../../envs/base.yaml"
+    threads: 4
     params:
         settings=lambda wildcards: as_json(
             CONFIGURATION.datasets[wildcards.dataset].model_dump(
@@ -56,4 +58,5 @@ rule prepare:
     message:
         "{wildcards.dataset}: preparing the dataset and its split"
     shell:
-        "latent3d prepare {input:q} --out {output:q} --settings {params.settings:q} 2>&1 | tee -i {log:q}"
+        "latent3d prepare {input:q} --out {output:q} --settings {params.settings:q} --processes {threads}"
+        " 2>&1 | tee -i {log:q}"

@@ -63,10 +63,11 @@ _MAX_MEMBER_BYTES = 1 << 16
 _MAX_ATOMS = 29
 
 
-def make_qm9(out: Path | str, cache: Path | str = "downloads") -> None:
+def make_qm9(out: Path | str, cache: Path | str = "downloads", processes: int | None = None) -> None:
     """Write the standard molecules of QM9 with bonds, properties and EDM split to `out`.
 
-    From the mirror folder that LATENT3D_MIRROR names, else from the official archive, kept in `cache`.
+    From the mirror folder that LATENT3D_MIRROR names, else from the official archive, kept in `cache`. Bonds are
+    looked for by `processes` processes (default: every core).
 
     Raises:
         UserError: the mirror lacks a file, the download fails, or a file is not the published one.
@@ -78,7 +79,7 @@ def make_qm9(out: Path | str, cache: Path | str = "downloads") -> None:
         file=sys.stderr,
     )
     if not molecules.bonds_known.all():
-        molecules = with_smiles_bonds(molecules)
+        molecules = with_smiles_bonds(molecules, processes)
     unknown = int((~molecules.bonds_known).sum())
     print(f"QM9: {len(molecules)} molecules, {unknown} whose geometry does not fit their SMILES", file=sys.stderr)
     write_parquet(out, molecules, {"dataset": "qm9", "without_bonds": unknown, **source})
