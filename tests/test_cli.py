@@ -4,9 +4,11 @@ import sys
 from dataclasses import replace
 
 import pytest
+import torch
 
 from latent3d import cli
 from latent3d.molecules.parquet import write_parquet
+from latent3d.training.weights import write_weights
 
 
 @pytest.fixture(scope="module")
@@ -14,12 +16,14 @@ def folder(tmp_path_factory, dataset):
     folder = tmp_path_factory.mktemp("cli")
     write_parquet(folder / "dataset.parquet", dataset)
     write_parquet(folder / "no_split.parquet", replace(dataset, table=dataset.table[["id"]]))
+    write_weights(folder / "diffusion.safetensors", {"x": torch.zeros(1)}, "latent3d", "diffusion", {})
     (folder / "junk.safetensors").write_text("junk")
     return folder
 
 
 TRAIN = ["train", "latent3d", "topology", "--data", "dataset.parquet", "--out", "x.safetensors"]
 SAMPLE = ["sample", "latent3d", "--data", "dataset.parquet", "--count", "5", "--seed", "0", "--out", "o"]
+RECONSTRUCT = ["reconstruct", "latent3d", "--data", "dataset.parquet", "--out", "r.json"]
 WEIGHTS = [
     word for stage in ("topology", "geometry", "diffusion") for word in ("--weights", f"{stage}=junk.safetensors")
 ]
@@ -41,10 +45,16 @@ WEIGHTS = [
         ([*TRAIN, "--hyperparameters", "{"], "is not JSON"),
         ([*TRAIN, "--needs", "geometry=junk.safetensors"], "give none"),
         ([*TRAIN, "--device", "cuda:7"], "device"),
+        ([*TRAIN, "--precision", "foo"], "precision: 'foo' is not one of 32-true, bf16-mixed"),
         ([*SAMPLE, *WEIGHTS], "junk.safetensors is not a weights file"),
         ([*SAMPLE, *WEIGHTS[2:]], "give topology=FILE, geometry=FILE, diffusion=FILE"),
         ([*SAMPLE, *WEIGHTS, "--hyperparameters", '{"sampler": "ddmp"}'], "Did you mean 'ddpm'"),
         (["reconstruct", "controls", "--data", "dataset.parquet", "--weights", "a=b", "--out", "r"], "no autoencoder"),
+        (RECONSTRUCT, "give topology=FILE, geometry=FILE"),
+        ([*RECONSTRUCT, *WEIGHTS], "give topology=FILE, geometry=FILE"),
+        ([*RECONSTRUCT, *WEIGHTS[:4]], "junk.safetensors is not a weights file"),
+        ([*RECONSTRUCT, "--weights", "topology=none.safetensors", *WEIGHTS[2:4]], "none.safetensors does not exist"),
+        ([*RECONSTRUCT, "--weights", "topology=diffusion.safetensors", *WEIGHTS[2:4]], "stage 'diffusion', not of"),
         (["score", "none.parquet", "--reference", "dataset.parquet"], "none.parquet does not exist"),
         (["energy", "none.parquet"], "none.parquet does not exist"),
         (["table", "qualty", "--dataset", "d", "--rows", "[]", "--out", "t.csv"], "qualty"),
@@ -60,4 +70,4 @@ def test_mistakes_are_answered_in_one_sentence(folder, monkeypatch, capsys, argu
     assert message.startswith("latent3d: ")
     assert says in message
     left = sorted(path.name for path in folder.iterdir() if path.name != "checkpoints")
-    assert left == ["dataset.parquet", "junk.safetensors", "no_split.parquet"]
+    assert left == ["dataset.parquet", "diffusion.safetensors", "junk.safetensors", "no_split.parquet"]

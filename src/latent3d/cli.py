@@ -16,7 +16,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import typer
 
-from latent3d.config import Row, check_stage, check_weights, system_defaults
+from latent3d.config import Row, autoencoder_stages, check_precision, check_stage, check_weights, system_defaults
 from latent3d.config import hyperparameters as hyperparameters_of
 from latent3d.errors import StoppedEarly, UserError
 
@@ -64,7 +64,7 @@ def _train(
     out: Path = Option(help="weights to write (.safetensors); log and cost are written beside it"),
     checkpoints: Path = Option(Path("checkpoints"), help="folder for unfinished work"),
     device: str = Option("auto", help="auto, cpu or cuda"),
-    precision: str = Option("32-true", help="Lightning Fabric's name of the precision"),
+    precision: str = Option("32-true", help="32-true or bf16-mixed"),
     time_limit: float | None = Option(None, help="seconds; then save, stop with exit code 75, resume when run again"),
 ) -> None:
     """Train one stage of a system; resumes from its last checkpoint."""
@@ -73,8 +73,11 @@ def _train(
 
     files = _named_files(needs)
     check_stage(system, stage, files)
+    check_precision(precision)
+    settings = _resolved(system, stage, preset, hyperparameters)
+    _check_stages_of(files, system)
     run = Run(seed, checkpoints, resolve_device(device), precision, time_limit)
-    train_stage(system, stage, data, files, _resolved(system, stage, preset, hyperparameters), run, out)
+    train_stage(system, stage, data, files, settings, run, out)
 
 
 @app.command("sample")
@@ -99,6 +102,7 @@ def _sample(
     files = _named_files(weights)
     check_weights(f"sampling from system {system!r}", files, system_defaults(system).stages)
     settings = _resolved(system, "sampling", preset, hyperparameters)
+    _check_stages_of(files, system)
     molecules = read_parquet(data)
     for one in seed:
         run = Run(one, checkpoints, resolve_device(device))
@@ -110,7 +114,7 @@ def _sample(
 def _reconstruct(
     system: str = Argument(help="name of a system with an autoencoder"),
     data: Path = Option(help="dataset.parquet; its test split is reconstructed"),
-    weights: list[str] = Option(help="STAGE=FILE, weights of every stage"),
+    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage that another stage needs"),
     out: Path = Option(help="reconstruction.json to write"),
     device: str = Option("auto", help="auto, cpu or cuda"),
 ) -> None:
@@ -120,7 +124,10 @@ def _reconstruct(
 
     if not system_defaults(system).autoencoder:
         raise UserError(f"System {system!r} has no autoencoder; reconstruct systems whose defaults.yaml says so.")
-    evaluate_autoencoder(system, _named_files(weights), data, Run(0, out.parent, resolve_device(device)), out)
+    files = _named_files(weights)
+    check_weights(f"reconstruction by system {system!r}", files, autoencoder_stages(system))
+    _check_stages_of(files, system)
+    evaluate_autoencoder(system, files, data, Run(0, out.parent, resolve_device(device)), out)
 
 
 def _named_files(pairs: list[str]) -> dict[str, Path]:
@@ -128,6 +135,19 @@ def _named_files(pairs: list[str]) -> dict[str, Path]:
         if "=" not in pair:
             raise UserError(f"{pair!r} must have the form STAGE=FILE, e.g. topology=topology.safetensors.")
     return {name: Path(file) for name, file in (pair.split("=", 1) for pair in pairs)}
+
+
+def _check_stages_of(files: dict[str, Path], system: str) -> None:
+    """Raise UserError unless every weights file is of the system and stage it is given as."""
+    from latent3d.training.weights import read_weights
+
+    for stage, file in files.items():
+        metadata = read_weights(file)[1]
+        if (metadata["system"], metadata["stage"]) != (system, stage):
+            raise UserError(
+                f"{file} holds weights of system {metadata['system']!r}, stage {metadata['stage']!r}, not of "
+                f"{system!r}, {stage!r}. Give each stage its own file."
+            )
 
 
 def _resolved(system: str, stage: str, preset: str, text: str) -> dict[str, Any]:

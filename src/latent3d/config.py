@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -35,6 +35,7 @@ def _unique(values: list[Any]) -> list[Any]:
 
 
 Geometry = Literal["raw", "mmff"]
+Precision = Literal["32-true", "bf16-mixed"]
 Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_unique)]
 Geometries = Annotated[list[Geometry], Field(min_length=1), AfterValidator(_unique)]
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
@@ -96,7 +97,7 @@ class Configuration(_Strict):
     """The whole of config.yaml."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     train_seeds: Seeds = [0]
     sample_seeds: Seeds = [0, 1, 2]
     sample_count: PositiveInt = 10000
@@ -190,6 +191,18 @@ def for_dataset(configuration: Configuration, dataset: str, key: str) -> Any:
     if value is not None:
         return value
     return list(configuration.rows) if key == "rows" else getattr(configuration, key)
+
+
+def autoencoder_stages(system: str) -> list[str]:
+    """The stages that another stage needs: what encodes and decodes. The last stage only generates codes."""
+    stages = system_defaults(system).stages
+    return [stage for stage in stages if any(stage in needs for needs in stages.values())]
+
+
+def check_precision(name: str) -> None:
+    """Raise UserError unless `name` is one of the precisions that the configuration may say."""
+    if name not in get_args(Precision):
+        raise UserError(f"precision: {name!r} is not one of {', '.join(get_args(Precision))}.")
 
 
 def check_stage(system: str, stage: str, needs: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ import yaml
 from snakemake.settings.types import DeploymentMethod
 
 from latent3d.config import (
+    autoencoder_stages,
     for_dataset,
     hyperparameters,
     parse_configuration,
@@ -139,11 +140,6 @@ def row_files(dataset, file, geometries=None):
 def autoencoder_rows(dataset):
     """Rows of a dataset whose system can reconstruct molecules."""
     return [row for row in rows_of(dataset) if SYSTEMS[row].autoencoder]
-
-
-def autoencoder_stages(row):
-    """The stages that another stage needs: what encodes and decodes. The last stage only generates codes."""
-    return sorted({need for needs in SYSTEMS[row].stages.values() for need in needs})
 
 
 def weights(wildcards, stages):

@@ -38,7 +38,7 @@ rule reconstruct:
     """Needs the stages that encode and decode, so it runs beside the training of what generates codes."""
     input:
         data="results/{dataset}/dataset.parquet",
-        weights=lambda wildcards: weights(wildcards, autoencoder_stages(wildcards.row)),
+        weights=lambda wildcards: weights(wildcards, autoencoder_stages(CONFIGURATION.rows[wildcards.row].base)),
     output:
         "results/{dataset}/{row}/train{train_seed}/reconstruction.json",
     log:
