@@ -16,7 +16,15 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import typer
 
-from latent3d.config import Row, autoencoder_stages, check_precision, check_stage, check_weights, system_defaults
+from latent3d.config import (
+    TABLES,
+    Row,
+    autoencoder_stages,
+    check_precision,
+    check_stage,
+    check_weights,
+    system_defaults,
+)
 from latent3d.config import hyperparameters as hyperparameters_of
 from latent3d.errors import StoppedEarly, UserError
 
@@ -201,7 +209,7 @@ def _table(
     """Make a table from measurements: one line per row and geometry, mean and standard deviation over seeds."""
     from latent3d.reporting.published import read_published
     from latent3d.reporting.rows import check_choice, parse_rows
-    from latent3d.reporting.tables import TABLES, make_table, write_table
+    from latent3d.reporting.tables import make_table, write_table
 
     check_choice("table", name, TABLES)
     numbers = read_published(published) if published else None

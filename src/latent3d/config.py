@@ -39,6 +39,8 @@ Precision = Literal["32-true", "bf16-mixed"]
 Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_unique)]
 Geometries = Annotated[list[Geometry], Field(min_length=1), AfterValidator(_unique)]
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
+TABLES = ("quality", "energy", "autoencoder", "cost")
+"""results/table_{name}_{dataset}.csv, of quality table_{dataset}.csv"""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -255,6 +257,12 @@ def _check_references(configuration: Configuration) -> None:
     for name, dataset in configuration.datasets.items():
         if not name.isidentifier():
             raise UserError(f"config key datasets.{name}: use letters, digits and underscores in a dataset's name.")
+        for table in TABLES:
+            if name.startswith(f"{table}_"):
+                raise UserError(
+                    f"config key datasets.{name}: a dataset's name cannot begin with {table}_, or table_{name}.csv "
+                    f"could be the {table} table of {name.removeprefix(f'{table}_')!r}. Give it another name."
+                )
         for row in dataset.rows or []:
             if row not in configuration.rows:
                 raise UserError(

@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
+from latent3d.config import TABLES
 from latent3d.errors import UserError
 from latent3d.reporting.figures import FIGURES, make_figure
 from latent3d.reporting.report import write_report
 from latent3d.reporting.style import COLOURS, colour
-from latent3d.reporting.tables import TABLES, make_table, write_table
+from latent3d.reporting.tables import make_table, write_table
 
 
 def latent3d(*arguments):

@@ -94,6 +94,10 @@ def test_every_command_is_one_that_the_package_has(snakemake):
         ("sample_seeds: [0, 0]", "every entry may stand here once"),
         ("rows: {latent3d: {geometries: []}}", "at least 1 item"),
         ("rows: {a/b: {base: latent3d}}", "config key rows.a/b: use letters, digits"),
+        (
+            "datasets: {energy_mini: {source: mini}}",
+            "cannot begin with energy_, or table_energy_mini.csv could be the energy table of 'mini'.",
+        ),
         ("all: [mni]", "config key all: there is no dataset 'mni'. Did you mean 'mini'?"),
         ("rows: {latent3d: {base: latend3d}}", "There is no system 'latend3d'. Did you mean 'latent3d'?"),
         ("rows: {latent3d: {overrides: {topolgy: {steps: 5}}}}", "names the stage 'topolgy'. Did you mean 'topology'?"),

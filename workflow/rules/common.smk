@@ -16,6 +16,7 @@ import yaml
 from snakemake.settings.types import DeploymentMethod
 
 from latent3d.config import (
+    TABLES,
     autoencoder_stages,
     for_dataset,
     hyperparameters,

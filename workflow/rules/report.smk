@@ -45,7 +45,7 @@ rule table:
     log:
         "logs/{dataset}/table_{table}.log",
     wildcard_constraints:
-        table="energy|autoencoder|cost",
+        table=alternatives(TABLES[1:]),
     conda:
         "../../envs/base.yaml"
     params:

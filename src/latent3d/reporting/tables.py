@@ -17,13 +17,11 @@ from latent3d.reporting.columns import AUTOENCODER, ENERGY, QUALITY, Quantity
 from latent3d.reporting.published import published_values
 from latent3d.reporting.rows import TableRow, describe_subset, sample_folders, training_folders
 
-TABLES = ("quality", "energy", "autoencoder", "cost")
-
 
 def make_table(
     name: str, dataset: str, rows: list[TableRow], results: Path, published: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """The table `name` (one of TABLES) of a dataset.
+    """The table `name` (one of config.TABLES) of a dataset.
 
     Raises:
         UserError: a measurement is missing or unreadable.
