@@ -234,14 +234,15 @@ def _figure(
 
 @app.command("report")
 def _report(
-    results: Path = Option(Path("results"), help="folder with tables and figures"),
+    files: list[Path] = Argument(help="the tables (.csv) and figures (.svg) to show"),
+    results: Path = Option(Path("results"), help="folder with the measurements"),
     datasets: list[str] = Option(help="dataset to report on; give it once per dataset"),
     out: Path = Option(help="page to write (.html)"),
 ) -> None:
-    """Write one self-contained HTML page of all tables and figures."""
+    """Write one self-contained HTML page of tables and figures."""
     from latent3d.reporting.report import write_report
 
-    write_report(results, datasets, out)
+    write_report(files, results, datasets, out)
 
 
 @app.command()

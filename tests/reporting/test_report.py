@@ -19,6 +19,11 @@ def latent3d(*arguments):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+def shown(folder):
+    """Tables and figures of `toy` in a folder."""
+    return sorted([*folder.glob("table_*toy.csv"), *folder.glob("fig_*_toy.svg")])
+
+
 @pytest.fixture(scope="session")
 def made(results, rows, rows_json):
     """Tables and figures of `toy`; one of each by the commands that the workflow calls."""
@@ -42,7 +47,8 @@ def test_figures_are_vector_and_png_and_repeat_byte_for_byte(made, rows, tmp_pat
 
 def test_report_is_one_file_that_opens_offline(made):
     out = made / "report.html"
-    assert latent3d("report", "--results", made, "--datasets", "toy", "--out", out).returncode == 0
+    done = latent3d("report", *shown(made), "--results", made, "--datasets", "toy", "--out", out)
+    assert done.returncode == 0, done.stderr
     page = out.read_text()
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
     assert "@import" not in page
@@ -53,11 +59,19 @@ def test_report_is_one_file_that_opens_offline(made):
     assert "ab" * 32 in page
 
 
+def test_what_an_earlier_configuration_left_is_not_shown(made, tmp_path):
+    now = [file for file in shown(made) if file.name not in ("table_cost_toy.csv", "fig_training_toy.svg")]
+    write_report(now, made, ["toy"], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "Energies (GFN2" in page and "Training curves" not in page and ">Cost<" not in page
+    assert page.count('<img src="data:image/svg+xml;base64,') == len(FIGURES) - 1
+
+
 def test_names_from_files_cannot_become_markup(made, tmp_path):
     for file in made.glob("table_*toy.csv"):
         (tmp_path / file.name).write_text(file.read_text().replace("decode_failed", "<script>alert(1)</script>"))
     (tmp_path / "toy").symlink_to(made / "toy")
-    write_report(tmp_path, ["toy"], tmp_path / "report.html")
+    write_report(shown(tmp_path), tmp_path, ["toy"], tmp_path / "report.html")
     assert "<script>alert" not in (tmp_path / "report.html").read_text()
 
 
@@ -67,7 +81,9 @@ def test_colour_depends_on_the_place_in_the_configuration_alone(rows):
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(UserError, match=r"table_toy.csv does not exist"):
-        write_report(tmp_path, ["toy"], tmp_path / "report.html")
+        write_report([tmp_path / "table_toy.csv"], tmp_path, ["toy"], tmp_path / "report.html")
+    with pytest.raises(UserError, match=r"table_toy.csv is not among"):
+        write_report([], tmp_path, ["toy"], tmp_path / "report.html")
 
 
 def test_an_unknown_table_ends_in_one_sentence(made):

@@ -96,4 +96,4 @@ rule report:
     message:
         "Report of everything: {output}"
     shell:
-        "latent3d report --results results {params.datasets} --out {output:q} 2>&1 | tee -i {log:q}"
+        "latent3d report {input:q} --results results {params.datasets} --out {output:q} 2>&1 | tee -i {log:q}"

@@ -31,12 +31,18 @@ FIGURE_TITLES = {
 HIDDEN = ("dataset", "subset", "failures")
 
 
-def write_report(results: Path, datasets: list[str], out: Path) -> None:
-    """Write the report on the datasets' tables and figures in `results`.
+def write_report(files: list[Path], results: Path, datasets: list[str], out: Path) -> None:
+    """Write the report on the datasets' tables and figures: `files`, and no others that may lie beside them.
+
+    `results` is the folder with the measurements that they were made of.
 
     Raises:
-        UserError: a table is missing.
+        UserError: a file is missing, or a dataset has no table of quality among them.
     """
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"{file} does not exist. Make it first: it is a target of the workflow.")
+    given = {file.name: file for file in files}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -44,17 +50,18 @@ def write_report(results: Path, datasets: list[str], out: Path) -> None:
         css=Markup((HERE / "report.css").read_text()),
         javascript=Markup((HERE / "report.js").read_text()),
         version=latent3d.__version__,
-        datasets=[_dataset(results, dataset) for dataset in datasets],
+        datasets=[_dataset(given, results, dataset) for dataset in datasets],
     )
     write_text(out, page)
 
 
-def _dataset(results: Path, dataset: str) -> dict:
+def _dataset(files: dict[str, Path], results: Path, dataset: str) -> dict:
     """Everything the template shows of one dataset."""
-    tables = {name: _read_table(results, name, dataset) for name in TITLES}
+    paths = {name: files.get(_table_file(name, dataset)) for name in TITLES}
+    tables = {name: path and _read_table(path) for name, path in paths.items()}
     quality = tables["quality"]
     if quality is None:
-        raise UserError(f"{_table_path(results, 'quality', dataset)} does not exist. Make it first: it is a target.")
+        raise UserError(f"{_table_file('quality', dataset)} is not among the report's files. Give it as well.")
     return {
         "name": dataset,
         "subset": quality["subset"].iloc[0],
@@ -67,21 +74,18 @@ def _dataset(results: Path, dataset: str) -> dict:
         "figures": [
             {"title": FIGURE_TITLES[name], "data": _data_uri(path)}
             for name in FIGURES
-            if (path := results / f"fig_{name}_{dataset}.svg").is_file()
+            if (path := files.get(f"fig_{name}_{dataset}.svg")) is not None
         ],
         "failures": _failures(tables),
         **_provenance(results, dataset, quality),
     }
 
 
-def _table_path(results: Path, name: str, dataset: str) -> Path:
-    return results / (f"table_{dataset}.csv" if name == "quality" else f"table_{name}_{dataset}.csv")
+def _table_file(name: str, dataset: str) -> str:
+    return f"table_{dataset}.csv" if name == "quality" else f"table_{name}_{dataset}.csv"
 
 
-def _read_table(results: Path, name: str, dataset: str) -> pd.DataFrame | None:
-    path = _table_path(results, name, dataset)
-    if not path.is_file():
-        return None
+def _read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype={"training_seeds": str, "sampling_seeds": str, "n_per_seed": str})
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
