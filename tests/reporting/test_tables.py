@@ -142,5 +142,6 @@ def test_rows_that_are_no_json_are_refused():
 
 def test_headers_say_unit_and_direction():
     assert header("strict_validity_pct_up") == "strict validity (%,\u00a0↑)"
+    assert header("legacy_molecule_stability_pct_up_published") == "legacy molecule stability (%,\u00a0↑), published"
     assert header("bond_length_mae_angstrom_down") == "bond length mae (Å,\u00a0↓)"
     assert header("gfn2_energy_per_atom_wasserstein_kcal_per_mol_down").endswith("(kcal/mol,\u00a0↓)")

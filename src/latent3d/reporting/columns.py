@@ -79,12 +79,16 @@ DIRECTION_LABELS = {"up": "↑", "down": "↓"}
 
 
 def header(column: str) -> str:
-    """A column's name for people: `strict_validity_pct_up` -> `strict validity (%, ↑)`."""
-    name, details = column, []
+    """A column's name for people: `strict_validity_pct_up` -> `strict validity (%, ↑)`.
+
+    Of a value taken from a publication, `..._published`: `legacy validity (%, ↑), published`.
+    """
+    name, details = column.removesuffix("_published"), []
     for ending, label in (*DIRECTION_LABELS.items(), *UNIT_LABELS.items()):
         if name.endswith("_" + ending):
             name = name.removesuffix("_" + ending)
             details.insert(0, label)
     # No-break spaces keep unit and direction on one line of a narrow header.
     details_text = ",\u00a0".join(details)
-    return name.replace("_", " ") + (f" ({details_text})" if details else "")
+    source = ", published" if column.endswith("_published") else ""
+    return name.replace("_", " ") + (f" ({details_text})" if details else "") + source
