@@ -124,8 +124,8 @@ def cost_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFram
     """Weights, training time by stage (autoencoders included), time per sampled molecule, peak memory, device.
 
     `parameters` counts all numbers in the weights files: what was learned, and the constants kept with it (mean
-    and scale of the codes). A row with `samples_of` counts its own work alone, e.g. embedding graphs: what it starts from
-    costs what the row of that name says.
+    and scale of the codes). A row with `samples_of` counts its own work alone, e.g. embedding graphs: what it starts
+    from costs what the row of that name says.
     """
     lines = []
     for row in rows:
