@@ -1,6 +1,11 @@
 """Molecules that many tests need."""
 
 import os
+
+# As the command line does, before numpy and torch are imported: small tensors lose by sharing cores.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
 from collections.abc import Callable
 from pathlib import Path
 
