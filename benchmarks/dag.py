@@ -1,6 +1,6 @@
 """Time of `snakemake -n all` at paper scale, beside the time of `snakemake --version` in the same run.
 
-    python benchmarks/dag.py
+python benchmarks/dag.py
 """
 
 import json
