@@ -153,7 +153,7 @@ def cost_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFram
         on_gpu = [run["peak_gpu_memory_mb"] for run in runs if "peak_gpu_memory_mb" in run]
         if on_gpu:
             line["peak_gpu_memory_mb"] = max(on_gpu)
-        line["device"] = _one_or_all(run.get("device") or "cpu" for run in runs)
+        line["device"] = "; ".join(dict.fromkeys(run.get("device") or "cpu" for run in runs))
         lines.append(line)
     return pd.DataFrame(lines)
 
