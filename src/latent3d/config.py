@@ -93,6 +93,9 @@ class Row(_Strict):
     )
     samples_of: str | None = Field(None, description="row whose samples this row starts from (control rows)")
     geometries: Geometries = Field(["raw", "mmff"], description="raw, and after MMFF94 (at most 200 iterations)")
+    published: dict[Geometry, str] | None = Field(
+        None, description="system id in the table of published numbers, by geometry; those of the system if absent"
+    )
 
 
 class Configuration(_Strict):

@@ -171,3 +171,11 @@ def test_rows_keep_the_order_of_config_when_a_user_changes_one(snakemake, tmp_pa
     command = re.search(r"--rows '(.*?)'", done.stdout + done.stderr).group(1)
     shipped = yaml.safe_load((ROOT / "config.yaml").read_text())["rows"]
     assert [row["name"] for row in json.loads(command)] == list(shipped)
+
+
+@pytest.mark.parametrize(("dataset", "beside"), [("qm9", [{"raw": "data"}]), ("mini", [])])
+def test_published_numbers_stand_beside_rows_on_qm9_alone(snakemake, dataset, beside):
+    done = snakemake("-n", "-p", f"results/table_{dataset}.csv")
+    command = next(line for line in done.stdout.splitlines() if "latent3d table quality" in line)
+    rows = json.loads(re.search(r"--rows '(.*?)' --results", command).group(1))
+    assert [row["published"] for row in rows if row["published"]] == beside

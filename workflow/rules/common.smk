@@ -215,10 +215,15 @@ def table_rows(dataset):
 
 
 def published(dataset, row):
-    """Published systems beside a row, by geometry: of a system as its defaults.yaml gives it, on the papers' datasets."""
-    if CONFIGURATION.datasets[dataset].source != "qm9" or CONFIGURATION.rows[row].overrides:
+    """Published systems beside a row, by geometry, on the papers' dataset: the row's own, else those of its system.
+
+    A variant of a system is not what was published, unless its row says so.
+    """
+    if CONFIGURATION.datasets[dataset].source != "qm9":
         return {}
-    return SYSTEMS[row].published
+    if CONFIGURATION.rows[row].published is not None:
+        return CONFIGURATION.rows[row].published
+    return {} if CONFIGURATION.rows[row].overrides else SYSTEMS[row].published
 
 
 def table_inputs(wildcards):
