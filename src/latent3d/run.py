@@ -1,6 +1,7 @@
 """Where a piece of work runs, where it may leave unfinished state, and what it cost."""
 
 import importlib.metadata
+import os
 import platform
 import resource
 import sys
@@ -37,6 +38,11 @@ class Run:
     def seconds(self) -> float:
         """Wall time since the command began."""
         return time.monotonic() - self.started
+
+    @property
+    def is_main(self) -> bool:
+        """True for the one process that writes files (all but one are false under torchrun)."""
+        return int(os.environ.get("RANK", "0")) == 0
 
     def device_name(self) -> str:
         """The processor or GPU by name, for tables of cost."""

@@ -5,6 +5,7 @@ with the same bytes as one that was not: weights, EMA, optimiser and step are th
 """
 
 import csv
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
@@ -20,6 +22,7 @@ from latent3d.diffusion.samplers import stream_seed
 from latent3d.errors import StoppedEarly, UserError
 from latent3d.files import write_text
 from latent3d.run import Run
+from latent3d.training.batches import Batches
 from latent3d.training.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
 from latent3d.training.ema import ema_update
 
@@ -28,27 +31,33 @@ Losses = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """EMA weights, wall time over all attempts (seconds), steps and the log (one dict per logged step)."""
+    """EMA weights, wall time over all attempts (seconds), steps, the log (one dict per logged step), and processes."""
 
     weights: dict[str, torch.Tensor]
     seconds: float
     steps: int
     log: list[dict[str, float]]
+    processes: int
 
 
 def train(
     name: str,
     model: nn.Module,
-    loss_of_step: Callable[[nn.Module, int, torch.Generator], Losses],
+    sizes: np.ndarray,
+    loss_of_rows: Callable[[nn.Module, torch.Tensor, torch.Generator], Losses],
     hyperparameters: dict[str, Any],
     run: Run,
 ) -> TrainingResult:
     """Train `model` for hyperparameters["steps"] steps of AdamW with warm-up, linear decay, clipping and EMA.
 
+    Started by `torchrun`, every process takes its share of each batch and gradients are averaged: the batch size is
+    that of all processes together.
+
     Args:
         name: shown in progress lines.
         model: moved to the run's device.
-        loss_of_step: (model, step, generator on the CPU) -> {"loss": scalar, other scalars to log}.
+        sizes: [M] number of atoms (or the like) of every training molecule: batches hold similar sizes.
+        loss_of_rows: (model, rows of the batch, generator on the CPU) -> {"loss": scalar, other scalars to log}.
         hyperparameters: steps, batch_size, learning_rate, weight_decay, warmup, clip, ema.
         run: device, precision, seed, work folder, time limit.
 
@@ -57,49 +66,77 @@ def train(
         UserError: the loss became NaN or infinite.
     """
     h = hyperparameters
-    fabric = Fabric(accelerator="cuda" if run.device == "cuda" else "cpu", devices=1, precision=run.precision)
+    fabric = launch_fabric(run)
+    batches = Batches(sizes, h["batch_size"], run.seed)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=h["learning_rate"], weight_decay=h["weight_decay"], betas=(0.9, 0.99), fused=True
     )
-    model, optimizer = fabric.setup(model, optimizer)
-    module = model.module
+    # The bare module: Fabric's wrapper would round the inputs (coordinates) to bf16 as well.
+    module, optimizer = fabric.to_device(model), fabric.setup_optimizers(optimizer)
     ema = {key: value.detach().clone() for key, value in module.state_dict().items()}
     start, elapsed, log = 0, 0.0, []
     found = latest_checkpoint(run.work)
     if found is not None:
         start, elapsed, log = read_checkpoint(found, module, ema, optimizer)
-        if start:
+        if start and run.is_main:
             print(f"{name}: resumed at step {start} of {h['steps']}", file=sys.stderr)
 
     progress = Progress(name, start, h["steps"], h["batch_size"], elapsed)
     for step in range(start, h["steps"]):
         for group in optimizer.param_groups:
             group["lr"] = h["learning_rate"] * learning_rate_factor(step, h["steps"], h["warmup"])
-        generator = torch.Generator().manual_seed(stream_seed(run.seed, step))
-        # Not through Fabric's wrapper, which would round the inputs (coordinates) to bf16 as well.
+        rank, processes = fabric.global_rank, fabric.world_size
+        generator = torch.Generator().manual_seed(stream_seed(run.seed, step * processes + rank))
         with fabric.autocast():
-            losses = loss_of_step(module, step, generator)
+            losses = loss_of_rows(module, batches(step)[rank::processes], generator)
         optimizer.zero_grad()
         fabric.backward(losses["loss"])
-        fabric.clip_gradients(model, optimizer, max_norm=h["clip"], error_if_nonfinite=False)
+        average_gradients(fabric, module)
+        torch.nn.utils.clip_grad_norm_(module.parameters(), h["clip"])
         optimizer.step()
         ema_update(ema, module, h["ema"], step)
 
         done = step + 1
-        stop = run.time_limit is not None and run.seconds() > run.time_limit and done < h["steps"]
-        save = stop or progress.checkpoint_due(run.checkpoint_every)
+        stop = run.time_limit is not None and done < h["steps"] and fabric.broadcast(run.seconds() > run.time_limit)
+        save = (stop or progress.checkpoint_due(run.checkpoint_every)) and run.is_main
         show = done % LOG_EVERY == 0 or done == h["steps"]
         if (show or save) and not losses["loss"].isfinite():
             raise UserError(f"{name}: the loss is {losses['loss'].item()} at step {done}. Lower learning_rate or clip.")
         if show:
             log.append({"step": done, **{key: value.item() for key, value in losses.items()}})
-            progress.show(done, log[-1]["loss"])
+            if run.is_main:
+                progress.show(done, log[-1]["loss"])
         if save:
             write_checkpoint(run.work, done, progress.seconds(), log, module, ema, optimizer)
         if stop:
             raise StoppedEarly(f"{name}: time limit reached at step {done} of {h['steps']}; run again to continue.")
-    write_checkpoint(run.work, h["steps"], progress.seconds(), log, module, ema, optimizer)
-    return TrainingResult(ema, progress.seconds(), h["steps"], log)
+    if run.is_main:
+        write_checkpoint(run.work, h["steps"], progress.seconds(), log, module, ema, optimizer)
+    return TrainingResult(ema, progress.seconds(), h["steps"], log, fabric.world_size)
+
+
+def launch_fabric(run: Run) -> Fabric:
+    """Fabric on the run's device: one process, or those that torchrun has started."""
+    local, all_processes = (int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    fabric = Fabric(
+        accelerator="cuda" if run.device == "cuda" else "cpu",
+        devices=local,
+        num_nodes=all_processes // local,
+        strategy="ddp" if all_processes > 1 else "auto",
+        precision=run.precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def average_gradients(fabric: Fabric, module: nn.Module) -> None:
+    """Replace every gradient by its mean over the processes, in one message."""
+    if fabric.world_size == 1:
+        return
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    mean = fabric.all_reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduce_op="mean")
+    for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 LOG_EVERY = 50  # steps

@@ -42,11 +42,14 @@ def train_stage(
     folder = run.work / f"{stage}-{hash_configuration(depends_on)}"
     data = read_parquet(data_file)
     result, extra = load_system(system).fit(stage, data, needs, hyperparameters, replace(run, work=folder))
+    if not run.is_main:
+        return
     write_log(out.with_suffix(".log.csv"), result.log)
     write_run(
         out.with_suffix(".run.json"),
         result.seconds,
         device=run.device_name(),
+        processes=result.processes,
         parameters=sum(tensor.numel() for tensor in result.weights.values()),
         steps=result.steps,
         hyperparameters=hyperparameters,

@@ -20,7 +20,6 @@ from latent3d.systems.latent3d.models import (
     topological_autoencoder,
 )
 from latent3d.systems.latent3d.topology import encode_graphs, read_sequences
-from latent3d.training.batches import Batches
 from latent3d.training.loop import Losses, TrainingResult, train
 
 Found = TypeVar("Found", Conformers, list[Graph])
@@ -42,16 +41,14 @@ def _fit_topology(
     sequences = read_sequences(grammar, graphs).to(run.device)
     batch = pad_graphs(graphs).heavy().to(run.device)
     sizes = np.array([graph.heavy for graph in graphs])
-    batches = Batches(sizes, hyperparameters["batch_size"], run.seed)
     torch.manual_seed(run.seed)
     model = topological_autoencoder(grammar, hyperparameters)
 
-    def loss(model: torch.nn.Module, step: int, generator: torch.Generator) -> Losses:
-        rows = batches(step)
+    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator) -> Losses:
         graphs = batch.select(rows.to(run.device), int(sizes[rows].max()))
         return model(graphs, sequences.select(rows.to(run.device)), generator)
 
-    return train("topology", model, loss, hyperparameters, run), {
+    return train("topology", model, sizes, loss, hyperparameters, run), {
         "types": grammar.types,
         "max_atoms": grammar.max_atoms,
     }
@@ -64,13 +61,11 @@ def _fit_geometry(
     batch = conformers.batch.to(run.device)
     positions, mirrored = conformers.positions.to(run.device), conformers.mirrored.to(run.device)
     sizes = conformers.batch.atom_counts.numpy()
-    batches = Batches(sizes, hyperparameters["batch_size"], run.seed)
     max_heavy = max(graph.heavy for graph in conformers.graphs)
     torch.manual_seed(run.seed)
     model = geometric_autoencoder(max_heavy, hyperparameters)
 
-    def loss(model: torch.nn.Module, step: int, generator: torch.Generator) -> Losses:
-        rows = batches(step)
+    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator) -> Losses:
         width = int(sizes[rows].max())
         # The mirror image of a conformer is as good a conformer: half of what is seen is mirrored.
         mirror = (torch.rand(len(rows), generator=generator) < 0.5).to(run.device)[:, None, None]
@@ -78,7 +73,7 @@ def _fit_geometry(
         x = torch.where(mirror, mirrored[rows, :width], positions[rows, :width])
         return model(batch.select(rows, width), x, generator)
 
-    return train("geometry", model, loss, hyperparameters, run), {"max_heavy": max_heavy}
+    return train("geometry", model, sizes, loss, hyperparameters, run), {"max_heavy": max_heavy}
 
 
 def _fit_diffusion(
@@ -92,14 +87,14 @@ def _fit_diffusion(
     torch.manual_seed(run.seed)
     model = latent_diffusion(latents.shape[-1], hyperparameters)
     model.fit_scale(latents.flatten(0, 1).cpu())
-    batches = Batches(np.ones(len(latents)), hyperparameters["batch_size"], run.seed)
 
-    def loss(model: torch.nn.Module, step: int, generator: torch.Generator) -> Losses:
-        rows = batches(step)
+    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator) -> Losses:
         which = torch.randint(2, rows.shape, generator=generator)
         return model(latents[rows.to(run.device), which.to(run.device)], generator)
 
-    return train("diffusion", model, loss, hyperparameters, run), {"dimension": latents.shape[-1]}
+    return train("diffusion", model, np.ones(len(latents)), loss, hyperparameters, run), {
+        "dimension": latents.shape[-1]
+    }
 
 
 def nonempty(found: Found) -> Found:
