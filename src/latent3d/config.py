@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
@@ -307,14 +306,3 @@ def _suggest(wrong: str, allowed: Any) -> str:
     close = difflib.get_close_matches(wrong, allowed, n=1)
     meant = f" Did you mean {close[0]!r}?" if close else ""
     return f"{meant} Allowed: {', '.join(allowed)}."
-
-
-def read_configuration(path: Path | str) -> Configuration:
-    """Read and check one YAML configuration file (as `parse_configuration`)."""
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist.") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML ({' '.join(str(error).split())}). Mend the line it names.") from error
-    return parse_configuration(raw)

@@ -70,7 +70,6 @@ def sample_seed(
         seconds,
         device=run.device_name(),
         samples=count,
-        seconds_per_sample=seconds / count,
         versions=versions(["latent3d", "numpy", "rdkit", "torch"]),
     )
     # Also chunks of another count, and what a killed run was writing.

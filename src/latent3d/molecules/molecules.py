@@ -1,7 +1,7 @@
 """The one data structure of the package: many molecules as flat arrays."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -221,16 +221,13 @@ class Molecules:
 
     def with_columns(self, **columns: object) -> "Molecules":
         """The same molecules with columns added to `table` or replaced."""
-        return Molecules(**{**self.__dict_of_arrays(), "table": self.table.assign(**columns)})
+        return replace(self, table=self.table.assign(**columns))
 
     def with_positions(self, positions: np.ndarray) -> "Molecules":
         """The same molecules at other positions [A, 3], angstrom."""
         if positions.shape != self.positions.shape:
             raise ValueError(f"positions have shape {positions.shape}, the molecules {self.positions.shape}")
-        return Molecules(**{**self.__dict_of_arrays(), "positions": positions.astype(np.float32)})
-
-    def __dict_of_arrays(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return replace(self, positions=positions.astype(np.float32))
 
 
 def from_list(
