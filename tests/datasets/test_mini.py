@@ -9,9 +9,9 @@ import pytest
 from rdkit import Chem
 
 from latent3d.datasets import mini
-from latent3d.energy.failed import Failed
 from latent3d.energy.gfn2 import Gfn2
 from latent3d.errors import UserError
+from latent3d.failed import Failed
 from latent3d.molecules.parquet import read_metadata, read_parquet
 from latent3d.molecules.rdkit import canonical_smiles
 

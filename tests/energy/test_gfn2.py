@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from latent3d.energy.failed import Failed
 from latent3d.energy.gfn2 import BOHR, Gfn2, model_hessian, optimise
 from latent3d.energy.vibrations import R, heat_capacity, hessian, is_linear, normal_modes
+from latent3d.failed import Failed
 
 WATER = np.array([8, 1, 1]), np.array([[0.00783, 0.39774, 0.0], [-0.76723, -0.18385, 0.0], [0.75941, -0.21389, 0.0]])
 FURAN = (

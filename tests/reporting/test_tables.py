@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from latent3d.errors import UserError
-from latent3d.reporting.columns import Quantity, header
+from latent3d.metrics.registry import Quantity, header
 from latent3d.reporting.published import published_values, read_published
 from latent3d.reporting.rows import parse_rows
 from latent3d.reporting.tables import (

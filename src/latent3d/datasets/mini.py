@@ -19,16 +19,16 @@ from rdkit.Chem import AllChem, rdDetermineBonds
 from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers
 
 from latent3d.datasets.enumeration import enumerate_molecules
-from latent3d.energy.failed import Failed
 from latent3d.energy.gfn2 import Gfn2, Optimised, optimise
 from latent3d.energy.vibrations import heat_capacity, hessian, normal_modes
-from latent3d.energy.workers import Outcome, Workers
 from latent3d.errors import UserError
+from latent3d.failed import Failed
 from latent3d.files import hash_configuration
 from latent3d.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.molecules.parquet import write_parquet
 from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, to_rdkit
 from latent3d.run import versions
+from latent3d.workers import Outcome, Workers
 
 SEED = 0
 DRAWN = {6: 1100, 7: 2500}

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latent3d.energy.gfn2 import HEAVIEST, Gfn2
-from latent3d.energy.workers import Workers
 from latent3d.files import atomic_path, hash_file
 from latent3d.metrics.strict import USABLE_STATUSES
 from latent3d.molecules.molecules import Molecule, Molecules
 from latent3d.molecules.parquet import SCHEMA_VERSION, read_parquet
 from latent3d.run import versions
+from latent3d.workers import Workers
 
 TIME_LIMIT = 60.0
 """Seconds per molecule: thousands of times what a molecule of twenty atoms needs."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from latent3d.energy.failed import Failed
 from latent3d.errors import UserError
+from latent3d.failed import Failed
 
 try:
     from tblite.interface import Calculator, Result

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from latent3d.errors import UserError
 from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
-from latent3d.reporting.columns import QUALITY, header
+from latent3d.metrics.registry import QUALITY, header
 from latent3d.reporting.drawings import samples_figure
 from latent3d.reporting.rows import TableRow, sample_folders, training_folders
 from latent3d.reporting.style import LINE_STYLES, colour, save

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from latent3d.errors import UserError
-from latent3d.reporting.columns import Quantity
+from latent3d.metrics.registry import Quantity
 
 TRUST = ["read_from_author_repository", "read_second_hand", "unverified"]
 TABLE, DATASET = "qm9_unconditional", "qm9"

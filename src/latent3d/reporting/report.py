@@ -11,7 +11,7 @@ from markupsafe import Markup
 import latent3d
 from latent3d.errors import UserError
 from latent3d.files import read_json, write_text
-from latent3d.reporting.columns import header
+from latent3d.metrics.registry import header
 from latent3d.reporting.figures import FIGURES
 
 HERE = Path(__file__).parent

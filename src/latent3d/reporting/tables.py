@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from latent3d.files import atomic_path, read_json
 from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
-from latent3d.reporting.columns import AUTOENCODER, ENERGY, QUALITY, Quantity
+from latent3d.metrics.registry import AUTOENCODER, ENERGY, QUALITY, Quantity
 from latent3d.reporting.published import published_values
 from latent3d.reporting.rows import TableRow, describe_subset, sample_folders, training_folders
 

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any
 
-from latent3d.energy.failed import Failed
+from latent3d.failed import Failed
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _START_UP_LIMIT = 120.0
@@ -134,7 +134,7 @@ class Workers:
             self._drop(worker)
             if not worker.ready:
                 raise RuntimeError("A worker process could not start.") from error
-            return Outcome("scf_failed")
+            return Outcome("crashed")
         if kind == "bug":
             raise RuntimeError(f"A worker process failed:\n{content}")
         worker.task, worker.deadline = None, float("inf")

@@ -1,4 +1,4 @@
-"""The one exception of the energy stages: a molecule that cannot be computed, and why."""
+"""A molecule that cannot be computed, and why: what a task of `workers.Workers` raises."""
 
 
 class Failed(Exception):

@@ -8,9 +8,9 @@ import time
 
 import psutil
 import pytest
-from tasks import process_id, square, thread_settings
 
-from latent3d.energy.workers import Outcome, Workers
+from latent3d.workers import Outcome, Workers
+from tasks import process_id, square, thread_settings
 
 
 def test_results_come_in_the_order_of_the_tasks():
@@ -26,13 +26,13 @@ def test_a_killed_and_a_hanging_task_cost_only_themselves():
         outcomes = workers.map([1, -1, 2, -2, 3, -3, 4, -1, 5], finished=seen.__setitem__)
     assert [outcome.status for outcome in outcomes] == [
         "ok",
-        "scf_failed",
+        "crashed",
         "ok",
         "timeout",
         "ok",
         "scf_failed",
         "ok",
-        "scf_failed",
+        "crashed",
         "ok",
     ]
     assert [outcome.value for outcome in outcomes if outcome.status == "ok"] == [1, 4, 9, 16, 25]
@@ -60,7 +60,7 @@ def test_a_worker_killed_from_outside_is_replaced():
         outcomes = workers.map(list(range(8)))
         killer.join()
     assert len(victims) == 1
-    assert [outcome.status for outcome in outcomes].count("scf_failed") == 1
+    assert [outcome.status for outcome in outcomes].count("crashed") == 1
     survivors = {outcome.value for outcome in outcomes if outcome.status == "ok"}
     assert len(survivors) == 2 and victims[0] in survivors
 
