@@ -1,4 +1,4 @@
-"""Names, units and directions of the measured quantities: one place for tables, figures and report."""
+"""Every measured quantity: name, unit, direction, meaning. Tables, figures, report and docs/metrics.md read this."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ class Quantity:
         name: key in the measurement file.
         unit: unit in the table (`pct` for a rate, else as written), empty for none.
         direction: `up` if higher is better, `down` if lower is better, empty if neither.
+        meaning: definition, denominator and source, in a sentence or two.
         scale: factor from the file's unit to the table's.
         published: metric id in the table of published numbers, if it is there under the same protocol.
         spread: False for what does not vary over seeds (sizes, counts): no standard deviation is printed.
@@ -19,6 +20,7 @@ class Quantity:
     name: str
     unit: str = ""
     direction: str = ""
+    meaning: str = ""
     scale: float = 1.0
     published: str | None = None
     spread: bool = True
@@ -29,47 +31,257 @@ class Quantity:
         return "_".join(part for part in (self.name, self.unit, self.direction) if part)
 
 
-def _rate(name: str, direction: str = "up", published: str | None = None) -> Quantity:
-    return Quantity(name, "pct", direction, 100.0, published)
+def _rate(name: str, meaning: str, direction: str = "up", published: str | None = None) -> Quantity:
+    return Quantity(name, "pct", direction, meaning, 100.0, published)
 
 
-QUALITY = [
-    _rate("legacy_atom_stability", published="atom_stability"),
-    _rate("legacy_molecule_stability", published="molecule_stability"),
-    _rate("legacy_validity", published="validity"),
-    _rate("legacy_uniqueness", published="uniqueness"),
-    _rate("legacy_novelty", published="novelty"),
-    _rate("strict_validity"),
-    _rate("valid_unique"),
-    _rate("valid_unique_novel"),
+LEGACY = [
+    _rate(
+        "legacy_atom_stability",
+        "EDM protocol (Hoogeboom et al. 2022): atoms whose distance-based bond orders sum to an allowed valence, "
+        "pooled over all atoms of all requested samples. Charges and aromaticity are ignored.",
+        published="atom_stability",
+    ),
+    _rate(
+        "legacy_atom_stability_mean",
+        "As legacy_atom_stability, but the mean over molecules of each molecule's fraction, as LDM-3DG prints it.",
+    ),
+    _rate(
+        "legacy_molecule_stability",
+        "EDM protocol: samples all of whose atoms are stable, of all requested.",
+        published="molecule_stability",
+    ),
+    _rate(
+        "legacy_validity",
+        "EDM protocol: samples whose distance-based graph passes RDKit's sanitisation (which may add hydrogens), of "
+        "all requested.",
+        published="validity",
+    ),
+    _rate(
+        "legacy_geom_validity",
+        "EDM protocol as used on GEOM: every bond counted as single before sanitisation. Random clouds of atoms pass "
+        "it, so it says nothing; shown because papers print it.",
+        direction="",
+    ),
+    _rate(
+        "legacy_uniqueness",
+        "EDM protocol: distinct SMILES of the largest fragment / legacy valid samples.",
+        published="uniqueness",
+    ),
+    _rate(
+        "legacy_novelty",
+        "EDM protocol: distinct SMILES absent from the training molecules (perceived by the same rule) / distinct.",
+        published="novelty",
+    ),
+]
+
+CHEMISTRY = [
+    _rate(
+        "atom_stability",
+        "Atoms whose (element, formal charge, number of aromatic bonds, sum of other bond orders) occurs in the "
+        "reference dataset, pooled over all atoms of all requested samples. Unknown combinations are unstable.",
+    ),
+    _rate("molecule_stability", "Samples all of whose atoms are stable in that sense, of all requested."),
+    _rate("graph_validity", "V: samples whose graph, implicit hydrogens forbidden, sanitises, of all requested."),
+    _rate("valid_connected", "V&C: those that are also one connected molecule, of all requested."),
+    _rate(
+        "strict_validity",
+        "Those that are also neutral, closed-shell (no radical, even number of electrons), made of the dataset's "
+        "elements, with finite coordinates and no two atoms closer than 0.5 Å, of all requested.",
+    ),
+    _rate("valid_unique", "V&U: distinct canonical SMILES (no stereo) among the strictly valid / requested."),
+    _rate("valid_unique_novel", "V&U&N: those of V&U that are not among the training molecules / requested."),
+]
+
+POSEBUSTERS_TESTS = {
+    "mol_pred_loaded": "the molecule can be read",
+    "sanitization": "RDKit sanitises it",
+    "inchi_convertible": "an InChI can be made of it",
+    "all_atoms_connected": "it is one fragment",
+    "no_radicals": "no atom has unpaired electrons (implicit hydrogens forbidden)",
+    "bond_lengths": "bond lengths within 25 % of the distance-geometry bounds",
+    "bond_angles": "angles (1,3 distances) within 25 % of the bounds",
+    "internal_steric_clash": "no other distance more than 30 % below its lower bound",
+    "aromatic_ring_flatness": "aromatic rings are flat within 0.25 Å",
+    "non-aromatic_ring_non-flatness": "saturated six-rings are not flat",
+    "double_bond_flatness": "carbon-carbon double bonds are flat within 0.25 Å",
+    "internal_energy": "energy at most 100 times the mean of 50 generated conformers",
+}
+"""The tests of PoseBusters' configuration `mol`, named as its report names them; the last is the slow one."""
+
+QUICK_TESTS = tuple(POSEBUSTERS_TESTS)[:-1]
+
+POSEBUSTERS = [
+    _rate(
+        "posebusters_quick",
+        "PoseBusters 0.6.5 (Buttenschoen et al. 2024), configuration `mol` without the energy-ratio test: samples that "
+        "pass all 11 tests, of all tested. An exception, NaN or a missing graph is a failure.",
+    ),
+    _rate(
+        "posebusters",
+        "All 12 tests, on a seeded subset of the samples (its size is in the counts). The energy-ratio test gives NaN "
+        "for some real molecules, which counts as a failure: compare with the row of real data.",
+    ),
+    _rate("posebusters_energy_undefined", "Share of that subset where the energy-ratio test gave NaN.", direction=""),
+    *(_rate(f"posebusters_{name}", f"PoseBusters: {text}.") for name, text in POSEBUSTERS_TESTS.items()),
+]
+
+DESCRIPTORS = {
+    "mw": "molecular weight",
+    "logp": "Crippen logP",
+    "tpsa": "topological polar surface area",
+    "qed": "QED drug-likeness",
+    "sa": "synthetic accessibility score (Ertl and Schuffenhauer 2009; 1 easy, 10 hard)",
+}
+_DESCRIPTOR_UNITS = {"mw": "dalton", "tpsa": "square_angstrom"}
+_DISTANCES = {
+    "total_variation": "half the sum of |p - q| over 98 bins fixed on the training molecules and two overflow bins",
+    "hellinger": "Hellinger distance over the same bins",
+    "wasserstein": "first Wasserstein distance of raw values, without bins",
+    "max_bin": "largest |p - q| over 99 bins between the pooled minimum and maximum: what LDM-3DG prints as total "
+    "variation distance",
+}
+
+
+def _descriptor_distances(matched: str, remark: str) -> list[Quantity]:
+    return [
+        Quantity(
+            f"{descriptor}_{distance}{matched}",
+            _DESCRIPTOR_UNITS.get(descriptor, "") if distance == "wasserstein" else "",
+            "down",
+            f"{what[0].upper()}{what[1:]}, strictly valid samples against training molecules: {text}{remark}.",
+        )
+        for descriptor, what in DESCRIPTORS.items()
+        for distance, text in _DISTANCES.items()
+    ]
+
+
+DESCRIPTOR_DISTANCES = [
+    *_descriptor_distances("", ""),
+    *_descriptor_distances("_matched", "; samples weighted to the training molecules' numbers of heavy atoms"),
+    _rate(
+        "size_matched_coverage",
+        "Share of the training molecules whose number of heavy atoms occurs among the samples: what matching can reach.",
+        direction="",
+    ),
+]
+
+SIMILARITY = [
+    Quantity(
+        "fcd",
+        "",
+        "down",
+        "Fréchet ChemNet distance (Preuer et al. 2018; package fcd 1.2.2, other implementations differ) of at most "
+        "10,000 strictly valid samples to at most 10,000 training molecules. Depends on both numbers.",
+    ),
+    Quantity(
+        "snn",
+        "",
+        "",
+        "Mean Tanimoto similarity (Morgan radius 2, 2048 bits) of each strictly valid sample to its nearest of at most "
+        "10,000 training molecules (as MOSES). High values also come from copying: read it beside the row of test data.",
+    ),
+    Quantity("fragment_similarity", "", "up", "Cosine similarity of BRICS fragment counts to the training molecules'."),
+    Quantity(
+        "scaffold_similarity", "", "up", "Cosine similarity of Murcko scaffold counts to the training molecules'."
+    ),
+    Quantity(
+        "internal_diversity", "", "", "1 - mean Tanimoto similarity of all pairs (i, j), i = j included, as in MOSES."
+    ),
+    _rate(
+        "ring_systems_unseen", "Ring systems of strictly valid samples that no training molecule has, of all.", "down"
+    ),
+    _rate(
+        "functional_groups_unseen",
+        "Functional groups (Ertl 2017) of strictly valid samples that no training molecule has, of all.",
+        "down",
+    ),
+]
+
+_GEOMETRY_KINDS = {
+    "bond_length": ("Bond lengths", "angstrom", "1 Å"),
+    "bond_angle": ("Bond angles", "degree", "90°"),
+    "torsion": ("Torsions (circular)", "degree", "90°"),
+}
+GEOMETRY = [
+    quantity
+    for name, (what, unit, cap) in _GEOMETRY_KINDS.items()
+    for quantity in (
+        Quantity(
+            f"{name}_wasserstein",
+            unit,
+            "down",
+            f"{what} by type (elements and bond orders, aromatic one of them): first Wasserstein distance to the "
+            f"training molecules', averaged over types by their frequency there; a type that the samples lack costs "
+            f"{cap}. All samples with a graph that sanitises count, not the valid alone.",
+        ),
+        Quantity(
+            f"{name}_mmd",
+            "",
+            "down",
+            f"{what} by type: unbiased squared maximum mean discrepancy, kernel widths fixed on the training "
+            "molecules; a type that the samples lack costs 1.",
+        ),
+        _rate(f"{name}_coverage", f"{what}: share of the training molecules' whose type occurs in the samples."),
+    )
 ]
 
 ENERGY = [
-    _rate("gfn2_success"),
-    Quantity("gfn2_energy_per_atom_wasserstein", "kcal_per_mol", "down"),
+    _rate("gfn2_success", "Samples whose GFN2-xTB single point converged, of all requested."),
+    Quantity(
+        "gfn2_energy_per_atom_wasserstein",
+        "kcal_per_mol",
+        "down",
+        "First Wasserstein distance of GFN2 energies per atom to those of the dataset. Mixes composition with quality.",
+    ),
 ]
 
 AUTOENCODER = [
-    _rate("exact_match_2d"),
-    Quantity("bond_length_mae", "angstrom", "down"),
+    _rate("exact_match_2d", "Held-out molecules whose graph comes back exactly."),
+    Quantity("bond_length_mae", "angstrom", "down", "Mean absolute error of bond lengths, given the true graph."),
     *(
-        Quantity(f"rmsd_{atoms}{kind}", "angstrom", direction)
+        Quantity(
+            f"rmsd_{atoms}{kind}",
+            "angstrom",
+            direction,
+            f"Kabsch RMSD of {'heavy' if atoms == 'heavy' else 'all'} atoms given the true graph"
+            + {"": ", mean.", "_median": ", median.", "_shuffled": ", with the z_3d of another molecule."}[kind],
+        )
         for kind, direction in (("", "down"), ("_median", "down"), ("_shuffled", ""))
         for atoms in ("heavy", "all")
     ),
-    _rate("chirality_recovered"),
-    _rate("chirality_recovered_shuffled", direction=""),
-    Quantity("n_stereocentres", spread=False),
-    Quantity("latent_2d", spread=False),
-    Quantity("latent_3d", spread=False),
-    Quantity("rotation_error", "", "down"),
-    Quantity("reflection_change", "", "up"),
+    _rate("chirality_recovered", "Stereocentres whose handedness comes back."),
+    _rate("chirality_recovered_shuffled", "The same with the z_3d of another molecule.", direction=""),
+    Quantity("n_stereocentres", meaning="Stereocentres of the held-out molecules.", spread=False),
+    Quantity("latent_2d", meaning="Numbers in z_2d.", spread=False),
+    Quantity("latent_3d", meaning="Numbers in z_3d.", spread=False),
+    Quantity("rotation_error", "", "down", "Relative change of z_3d under random rotations."),
+    Quantity("reflection_change", "", "up", "Relative change of z_3d under reflection: 0 would lose chirality."),
 ]
+
+FAMILIES = {
+    "Legacy EDM protocol": LEGACY,
+    "Chemistry": CHEMISTRY,
+    "PoseBusters": POSEBUSTERS,
+    "Geometry": GEOMETRY,
+    "Distributions of scalar properties": DESCRIPTOR_DISTANCES,
+    "Similarity and novelty of parts": SIMILARITY,
+    "Energies": ENERGY,
+    "Autoencoders": AUTOENCODER,
+}
+
+QUALITY = [*LEGACY, *CHEMISTRY, *POSEBUSTERS[:3], *GEOMETRY]
+"""Columns of table_{dataset}.csv."""
+DISTRIBUTION = [*DESCRIPTOR_DISTANCES, *SIMILARITY]
+"""Columns of table_distribution_{dataset}.csv."""
 
 UNIT_LABELS = {
     "pct": "%",
     "kcal_per_mol": "kcal/mol",
+    "square_angstrom": "Å²",
     "angstrom": "Å",
+    "degree": "°",
+    "dalton": "Da",
     "debye": "D",
     "ev": "eV",
     "s": "s",
