@@ -161,7 +161,8 @@ DESCRIPTOR_DISTANCES = [
     *_descriptor_distances("_matched", "; samples weighted to the training molecules' numbers of heavy atoms"),
     _rate(
         "size_matched_coverage",
-        "Share of the training molecules whose number of heavy atoms occurs among the samples: what matching can reach.",
+        "Share of the training molecules whose number of heavy atoms occurs among the samples: what matching can "
+        "reach.",
         direction="",
     ),
 ]
@@ -179,7 +180,7 @@ SIMILARITY = [
         "",
         "",
         "Mean Tanimoto similarity (Morgan radius 2, 2048 bits) of each strictly valid sample to its nearest of at most "
-        "10,000 training molecules (as MOSES). High values also come from copying: read it beside the row of test data.",
+        "10,000 training molecules (as MOSES). High values also come from copying: read it beside the test data's.",
     ),
     Quantity("fragment_similarity", "", "up", "Cosine similarity of BRICS fragment counts to the training molecules'."),
     Quantity(

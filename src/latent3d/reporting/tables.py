@@ -91,7 +91,7 @@ def energy_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFr
 
 _ENERGY_SUMMARIES = [
     (
-        Quantity("gfn2_energy_per_atom_median", "kcal_per_mol", "", HARTREE_IN_KCAL_PER_MOL),
+        Quantity("gfn2_energy_per_atom_median", "kcal_per_mol", "", scale=HARTREE_IN_KCAL_PER_MOL),
         "energy_per_atom",
         pd.Series.median,
     ),
