@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from rdkit import Chem, rdBase
 
-from latent3d.metrics.pairs import all_pairs, pair_distances
+from latent3d.metrics.pairs import close_pairs
 from latent3d.molecules.molecules import ELEMENTS, Molecules
 
 MAX_ATOMS = 1000
@@ -43,7 +43,7 @@ class PerceivedBonds:
     """Bonds of the EDM rule for M molecules with A atoms.
 
     Attributes:
-        pairs: [B, 2] int64, flat atom indices (not within the molecule), first index smaller, sorted.
+        pairs: [B, 2] int64, flat atom indices (not within the molecule), first index smaller.
         orders: [B] uint8.
         valences: [A] int64, sum of the bond orders of each atom.
     """
@@ -58,20 +58,21 @@ def perceive(molecules: Molecules) -> PerceivedBonds:
 
     The tests are nested and strict. A NaN coordinate gives no bond.
     """
-    pairs, orders = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.uint8)]
     numbers = molecules.atomic_numbers.clip(max=len(ELEMENTS) - 1)
-    for first, second in all_pairs(molecules, MAX_ATOMS):
-        distance = 100 * pair_distances(molecules, first, second)  # picometres
-        lengths = [table[numbers[first], numbers[second]] for table in _THRESHOLDS]
-        single = distance < lengths[0]
-        double = single & (distance < lengths[1])
-        order = single.astype(np.uint8) + double + (double & (distance < lengths[2]))
-        bonded = np.flatnonzero(order)
-        pairs.append(np.stack([first[bonded], second[bonded]], axis=1))
-        orders.append(order[bonded])
+    single, double, triple = _THRESHOLDS
+    # No atom bonds farther than the longest single bond to any element that is there.
+    reach = single[:, np.unique(numbers)].max(axis=1, initial=0)[numbers] / 100
+    pairs, orders = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.uint8)]
+    for first, second, distance in close_pairs(molecules, reach, MAX_ATOMS):
+        distance = 100 * distance  # picometres
+        bonded = distance < single[numbers[first], numbers[second]]
+        first, second, distance = first[bonded], second[bonded], distance[bonded]
+        elements = numbers[first], numbers[second]
+        is_double = distance < double[elements]
+        is_triple = is_double & (distance < triple[elements])
+        pairs.append(np.stack([first, second], axis=1))
+        orders.append(np.uint8(1) + is_double + is_triple)
     pairs, orders = np.concatenate(pairs), np.concatenate(orders)
-    sorting = np.lexsort((pairs[:, 1], pairs[:, 0]))
-    pairs, orders = pairs[sorting], orders[sorting]
     atoms = len(molecules.atomic_numbers)
     valences = sum(np.bincount(pairs[:, end], weights=orders, minlength=atoms) for end in (0, 1))
     return PerceivedBonds(pairs, orders, valences.astype(np.int64))
@@ -85,23 +86,95 @@ def stable_atoms(molecules: Molecules, bonds: PerceivedBonds) -> np.ndarray:
 
 def stable_molecules(molecules: Molecules, atoms_stable: np.ndarray) -> np.ndarray:
     """[M] bool: all atoms stable. A molecule without atoms is not stable."""
-    unstable = np.bincount(molecules.molecule_of_atom[~atoms_stable], minlength=len(molecules))
-    return (unstable == 0) & (molecules.atom_counts > 0)
+    return ~molecules.any_atom(~atoms_stable) & (molecules.atom_counts > 0)
 
 
 def smiles(molecules: Molecules, bonds: PerceivedBonds) -> list[str | None]:
     """SMILES, hydrogens written out, of the largest fragment of each molecule; None where sanitisation fails.
 
-    A coordinate that is not finite fails too: without bonds, every atom would count as a valid fragment.
-
     Samples and training molecules must both come through here: comparing with any other SMILES calls the training
     set novel.
     """
-    finite = np.isfinite(molecules.positions).all(axis=1)
-    lost = np.bincount(molecules.molecule_of_atom[~finite], minlength=len(molecules)) > 0
     with rdBase.BlockLogs():
-        parts = zip(_molecule_parts(molecules, bonds), lost, strict=True)
-        return [None if undefined else _smiles(*part) for part, undefined in parts]
+        parts = zip(_molecule_parts(molecules, bonds), _has_graph(molecules).tolist(), strict=True)
+        return [_smiles(*part) if has_graph else None for part, has_graph in parts]
+
+
+def geom_validity(molecules: Molecules, bonds: PerceivedBonds) -> np.ndarray:
+    """[M] bool: valid as papers count it on GEOM, where every perceived bond is built as a single one.
+
+    Sanitising such a graph of neutral atoms can only fail where an atom has more neighbours than its element's highest
+    valence, so nothing needs to be built. Molecules in hundreds of pieces pass, since single atoms do.
+    """
+    neighbours = np.bincount(bonds.pairs.ravel(), minlength=len(molecules.atomic_numbers))
+    crowded = neighbours > _MOST_NEIGHBOURS[molecules.atomic_numbers.clip(max=len(ELEMENTS) - 1)]
+    return _has_graph(molecules) & ~molecules.any_atom(crowded)
+
+
+@dataclass(frozen=True)
+class LegacyVerdicts:
+    """What the EDM protocol says of each of M molecules; verdicts of chunks are concatenated.
+
+    Attributes:
+        atoms: [M] int64, number of atoms.
+        stable_atoms: [M] int64, number of stable ones.
+        stable: [M] bool, whether all are (and there is one).
+        smiles: [M] of the largest fragment, None where invalid.
+        geom_valid: [M] bool, see `geom_validity`.
+    """
+
+    atoms: np.ndarray
+    stable_atoms: np.ndarray
+    stable: np.ndarray
+    smiles: list[str | None]
+    geom_valid: np.ndarray
+
+
+def judge(molecules: Molecules, usable: np.ndarray) -> LegacyVerdicts:
+    """Verdicts on M molecules; where `usable` [M] bool is False, the sample is a failure: unstable and invalid."""
+    bonds = perceive(molecules)
+    atoms = stable_atoms(molecules, bonds) & usable[molecules.molecule_of_atom]
+    return LegacyVerdicts(
+        molecules.atom_counts,
+        np.bincount(molecules.molecule_of_atom[atoms], minlength=len(molecules)),
+        stable_molecules(molecules, atoms),
+        [text if use else None for text, use in zip(smiles(molecules, bonds), usable.tolist(), strict=True)],
+        geom_validity(molecules, bonds) & usable,
+    )
+
+
+def legacy_values(verdicts: LegacyVerdicts, train_smiles: Set[str]) -> tuple[dict[str, float | None], dict[str, int]]:
+    """Values of the protocol (registry.LEGACY), each with its own denominator, and their numerators and denominators.
+
+    Atom stability is pooled over all atoms; `legacy_atom_stability_mean` is the mean of the molecules' fractions, to
+    which a sample without atoms adds 0. None where a denominator is 0.
+
+    Args:
+        verdicts: of all N samples.
+        train_smiles: `smiles` of the training molecules.
+    """
+    n = len(verdicts.atoms)
+    valid = [text for text in verdicts.smiles if text is not None]
+    distinct = set(valid)
+    counts = {
+        "legacy_atoms": int(verdicts.atoms.sum()),
+        "legacy_stable_atoms": int(verdicts.stable_atoms.sum()),
+        "legacy_stable_molecules": int(verdicts.stable.sum()),
+        "legacy_valid": len(valid),
+        "legacy_geom_valid": int(verdicts.geom_valid.sum()),
+        "legacy_unique": len(distinct),
+        "legacy_novel": len(distinct - train_smiles),
+    }
+    values = {
+        "legacy_atom_stability": _share(counts["legacy_stable_atoms"], counts["legacy_atoms"]),
+        "legacy_atom_stability_mean": _share(float((verdicts.stable_atoms / verdicts.atoms.clip(min=1)).sum()), n),
+        "legacy_molecule_stability": _share(counts["legacy_stable_molecules"], n),
+        "legacy_validity": _share(counts["legacy_valid"], n),
+        "legacy_geom_validity": _share(counts["legacy_geom_valid"], n),
+        "legacy_uniqueness": _share(counts["legacy_unique"], counts["legacy_valid"]),
+        "legacy_novelty": _share(counts["legacy_novel"], counts["legacy_unique"]),
+    }
+    return values, counts
 
 
 @dataclass(frozen=True)
@@ -130,41 +203,14 @@ class LegacyScores:
 
 
 def legacy_scores(samples: Molecules, train_smiles: Set[str], usable: np.ndarray | None = None) -> LegacyScores:
-    """Score samples under the EDM protocol.
-
-    Args:
-        samples: M molecules; only elements and positions are looked at.
-        train_smiles: `smiles` of the training molecules.
-        usable: [M] bool, False where the sample is a failure: its atoms and itself count as unstable and invalid.
-    """
-    usable = np.ones(len(samples), bool) if usable is None else usable
-    bonds = perceive(samples)
-    atoms = stable_atoms(samples, bonds) & usable[samples.molecule_of_atom]
-    stable = stable_molecules(samples, atoms)
-    valid = [s for s, use in zip(smiles(samples, bonds), usable, strict=True) if use and s is not None]
-    distinct = set(valid)
-    novel = distinct - train_smiles
-    counts = {
-        "legacy_atoms": len(atoms),
-        "legacy_stable_atoms": int(atoms.sum()),
-        "legacy_stable_molecules": int(stable.sum()),
-        "legacy_valid": len(valid),
-        "legacy_unique": len(distinct),
-        "legacy_novel": len(novel),
-    }
-    return LegacyScores(
-        _share(counts["legacy_stable_atoms"], len(atoms)),
-        _share(counts["legacy_stable_molecules"], len(samples)),
-        _share(len(valid), len(samples)),
-        _share(len(distinct), len(valid)),
-        _share(len(novel), len(distinct)),
-        np.bincount(samples.molecule_of_atom[atoms], minlength=len(samples)),
-        stable,
-        counts,
-    )
+    """`judge` and `legacy_values` of M samples; without `usable`, none is a failure."""
+    verdicts = judge(samples, np.ones(len(samples), bool) if usable is None else usable)
+    values, counts = legacy_values(verdicts, train_smiles)
+    names = ("atom_stability", "molecule_stability", "validity", "uniqueness", "novelty")
+    return LegacyScores(*(values[f"legacy_{name}"] for name in names), verdicts.stable_atoms, verdicts.stable, counts)
 
 
-def _share(part: int, whole: int) -> float | None:
+def _share(part: float, whole: int) -> float | None:
     return part / whole if whole else None
 
 
@@ -186,8 +232,25 @@ def _allowed_valences() -> np.ndarray:
     return allowed
 
 
+def _most_neighbours() -> np.ndarray:
+    """[Z] highest number of single bonds that RDKit's sanitisation grants a neutral atom."""
+    valences = [list(Chem.GetPeriodicTable().GetValenceList(number)) for number in range(len(ELEMENTS))]
+    return np.array([np.iinfo(np.int64).max if -1 in allowed else max(allowed) for allowed in valences])
+
+
 _THRESHOLDS = [_table(text, margin) for text, margin in zip((_SINGLE, _DOUBLE, _TRIPLE), MARGINS, strict=True)]
 _ALLOWED = _allowed_valences()
+_MOST_NEIGHBOURS = _most_neighbours()
+
+
+def _has_graph(molecules: Molecules) -> np.ndarray:
+    """[M] bool: has atoms, not too many, of known elements, at finite coordinates.
+
+    Without the last, molecules of NaN would pass: they have no bonds, and every atom is a valid fragment.
+    """
+    numbers, counts = molecules.atomic_numbers, molecules.atom_counts
+    sound = (numbers > 0) & (numbers < len(ELEMENTS)) & np.isfinite(molecules.positions).all(axis=1)
+    return (counts > 0) & (counts <= MAX_ATOMS) & ~molecules.any_atom(~sound)
 
 
 def _molecule_parts(
@@ -195,20 +258,20 @@ def _molecule_parts(
 ) -> Iterator[tuple[list[int], list[list[int]], list[int]]]:
     """Atomic numbers, bonds (indices within the molecule) and orders of each molecule."""
     # Sorted by first atom, hence by molecule.
-    ends = np.searchsorted(bonds.pairs[:, 0], molecules.atom_offsets)
+    sorting = np.lexsort((bonds.pairs[:, 1], bonds.pairs[:, 0]))
+    pairs, orders = bonds.pairs[sorting], bonds.orders[sorting]
+    ends = np.searchsorted(pairs[:, 0], molecules.atom_offsets)
     for i in range(len(molecules)):
         start, stop = molecules.atom_offsets[i], molecules.atom_offsets[i + 1]
         own = slice(ends[i], ends[i + 1])
         yield (
             molecules.atomic_numbers[start:stop].tolist(),
-            (bonds.pairs[own] - start).tolist(),
-            bonds.orders[own].tolist(),
+            (pairs[own] - start).tolist(),
+            orders[own].tolist(),
         )
 
 
 def _smiles(numbers: list[int], pairs: list[list[int]], orders: list[int]) -> str | None:
-    if not numbers or len(numbers) > MAX_ATOMS or max(numbers) >= len(ELEMENTS):
-        return None
     editable = Chem.RWMol()
     for number in numbers:
         editable.AddAtom(Chem.Atom(number))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from rdkit import Chem, rdBase
 
-from latent3d.metrics.pairs import all_pairs, pair_distances
+from latent3d.metrics.pairs import close_pairs
 from latent3d.molecules.molecules import ELEMENTS, Molecule, Molecules
 from latent3d.molecules.perception import MAX_ATOMS, perceive_bonds
 from latent3d.molecules.rdkit import canonical_smiles, sanitised
@@ -31,14 +31,26 @@ class StrictValidity:
             `nan_coordinates`, `foreign_element`, `too_large`, `atoms_overlap`, those of bond perception (where bonds
             are unknown), `sanitise_failed`, `radical`, `fragments`, `charged`, `odd_electrons`.
         smiles: canonical SMILES of the strictly valid, None for the others.
+        graphs: the molecules with the bonds they are judged by, their own or perceived. Without bonds (None) are failed
+            samples, those of no atoms or too many, of elements that do not exist, and where perception failed.
+        mols: the graphs as RDKit sanitised them, None where it refused.
+        sanitises: V, whether there is such a mol; coordinates and foreign elements do not matter to it.
+        connected: V&C, whether that mol is one fragment.
     """
 
     status: list[str]
     smiles: list[str | None]
+    graphs: list[Molecule]
+    mols: list[Chem.Mol | None]
+    sanitises: list[bool]
+    connected: list[bool]
 
 
 def strict_validity(
-    samples: Molecules, elements: Collection[int], sample_status: Sequence[str] | None = None
+    samples: Molecules,
+    elements: Collection[int],
+    sample_status: Sequence[str] | None = None,
+    coordinates: bool = True,
 ) -> StrictValidity:
     """Judge samples by their own graph, or, where bonds are unknown, by the one perceived from coordinates.
 
@@ -46,54 +58,58 @@ def strict_validity(
         samples: M molecules.
         elements: atomic numbers of the reference dataset; any other element is foreign.
         sample_status: status of each sample; a failure (not in `USABLE_STATUSES`) is not valid and keeps its reason.
+        coordinates: False for samples that have none (SMILES): those that are missing are then no fault.
     """
     sample_status = ["ok"] * len(samples) if sample_status is None else list(sample_status)
-    known = np.zeros(256, bool)
-    known[[number for number in elements if 0 < number < len(ELEMENTS)]] = True
-    foreign = _any_atom(samples, ~known[samples.atomic_numbers])
-    undefined = _any_atom(samples, ~np.isfinite(samples.positions).all(axis=1))
-    overlap = _overlapping(samples)
-    status, smiles = [], []
+    faults, has_graph = _without_graphs(samples, elements, sample_status, coordinates)
     with rdBase.BlockLogs():
-        for i, molecule in enumerate(samples):
-            if sample_status[i] not in USABLE_STATUSES:
-                verdict = sample_status[i], None
-            elif len(molecule) == 0:
-                verdict = "decode_failed", None
-            elif undefined[i]:
-                verdict = "nan_coordinates", None
-            elif foreign[i]:
-                verdict = "foreign_element", None
-            elif len(molecule) > MAX_ATOMS:
-                verdict = "too_large", None
-            elif overlap[i]:
-                verdict = "atoms_overlap", None
-            else:
-                verdict = judge_graph(molecule)
-            status.append(verdict[0])
-            smiles.append(verdict[1])
-    return StrictValidity(status, smiles)
+        verdicts = [
+            judge_graph(molecule) if sound else GraphVerdict(fault, _without_bonds(molecule), None, False)
+            for molecule, sound, fault in zip(samples, has_graph, faults, strict=True)
+        ]
+        status = [verdict.status if fault == "ok" else fault for verdict, fault in zip(verdicts, faults, strict=True)]
+        return StrictValidity(
+            status,
+            [canonical_smiles(v.mol) if s == "ok" else None for v, s in zip(verdicts, status, strict=True)],
+            [verdict.graph for verdict in verdicts],
+            [verdict.mol for verdict in verdicts],
+            [verdict.mol is not None for verdict in verdicts],
+            [verdict.connected for verdict in verdicts],
+        )
 
 
-def judge_graph(molecule: Molecule) -> tuple[str, str | None]:
-    """Status and canonical SMILES of one molecule by its graph (perceived where unknown), coordinates being sound."""
+@dataclass(frozen=True)
+class GraphVerdict:
+    """What the graph of one molecule is worth; its attributes are as in `StrictValidity`."""
+
+    status: str
+    graph: Molecule
+    mol: Chem.Mol | None
+    connected: bool
+
+
+def judge_graph(molecule: Molecule) -> GraphVerdict:
+    """Verdict on a molecule (of at least one atom) by its graph, which is perceived from coordinates where unknown."""
     if molecule.bonds is None:
         molecule, status = perceive_bonds(molecule)
         if status != "ok":
-            return status, None
+            return GraphVerdict(status, molecule, None, False)
     mol = sanitised(molecule)
     if mol is None:
-        return "sanitise_failed", None
-    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
-        return "radical", None
-    if len(Chem.GetMolFrags(mol)) > 1:
-        return "fragments", None
+        return GraphVerdict("sanitise_failed", molecule, None, False)
+    connected = len(Chem.GetMolFrags(mol)) == 1
     charge = int(molecule.formal_charges.sum(dtype=int))
-    if charge != 0:
-        return "charged", None
-    if (int(molecule.atomic_numbers.sum(dtype=int)) - charge) % 2:
-        return "odd_electrons", None
-    return "ok", canonical_smiles(mol)
+    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
+        status = "radical"
+    elif not connected:
+        status = "fragments"
+    elif charge != 0:
+        status = "charged"
+    elif (int(molecule.atomic_numbers.sum(dtype=int)) - charge) % 2:
+        status = "odd_electrons"
+    else:
+        status = "ok"
+    return GraphVerdict(status, molecule, mol, connected)
 
 
 def reference_smiles(molecules: Molecules) -> set[str]:
@@ -115,15 +131,35 @@ def reference_smiles(molecules: Molecules) -> set[str]:
     return found
 
 
-def _any_atom(molecules: Molecules, atoms: np.ndarray) -> np.ndarray:
-    """[M] bool: any atom of the molecule is marked in `atoms` [A]."""
-    return np.bincount(molecules.molecule_of_atom[atoms], minlength=len(molecules)) > 0
-
-
 def _overlapping(molecules: Molecules) -> np.ndarray:
     """[M] bool: two atoms of the molecule are closer than MIN_DISTANCE."""
     overlap = np.zeros(len(molecules), bool)
-    for first, second in all_pairs(molecules, MAX_ATOMS):
-        close = pair_distances(molecules, first, second) < MIN_DISTANCE
-        overlap[molecules.molecule_of_atom[first[close]]] = True
+    reach = np.full(len(molecules.atomic_numbers), MIN_DISTANCE)
+    for first, _, distance in close_pairs(molecules, reach, MAX_ATOMS):
+        overlap[molecules.molecule_of_atom[first[distance < MIN_DISTANCE]]] = True
     return overlap
+
+
+def _without_bonds(molecule: Molecule) -> Molecule:
+    return Molecule(molecule.atomic_numbers, molecule.positions)
+
+
+def _without_graphs(
+    samples: Molecules, elements: Collection[int], sample_status: list[str], coordinates: bool
+) -> tuple[list[str], np.ndarray]:
+    """The first fault of each sample that shows without its graph, else `ok`; and [M] bool, whether it can have one."""
+    given = np.array(sample_status, dtype=object)
+    usable = np.isin(given, USABLE_STATUSES)
+    numbers, counts = samples.atomic_numbers, samples.atom_counts
+    exists = (numbers > 0) & (numbers < len(ELEMENTS))
+    foreign = samples.any_atom(~(exists & np.isin(numbers, list(elements))))
+    undefined = samples.any_atom(~np.isfinite(samples.positions).all(axis=1)) & coordinates
+    overlap = _overlapping(samples) & coordinates
+    faults = np.select(
+        [~usable, counts == 0, undefined, foreign, counts > MAX_ATOMS, overlap],
+        [given, "decode_failed", "nan_coordinates", "foreign_element", "too_large", "atoms_overlap"],
+        "ok",
+    )
+    # Perceiving bonds between atoms that overlap would take long and mean nothing.
+    fits = (counts > 0) & (counts <= MAX_ATOMS) & ~samples.any_atom(~exists)
+    return faults.tolist(), usable & fits & (samples.bonds_known | ~overlap)

@@ -190,6 +190,10 @@ class Molecules:
         """[A] int64, index of the molecule that owns each atom."""
         return np.repeat(np.arange(len(self)), self.atom_counts)
 
+    def any_atom(self, atoms: np.ndarray) -> np.ndarray:
+        """[M] bool: any atom of the molecule is marked in `atoms` [A] bool."""
+        return np.bincount(self.molecule_of_atom[atoms], minlength=len(self)) > 0
+
     def take(self, indices: np.ndarray | Iterable[int]) -> "Molecules":
         """The molecules at `indices` (integers or a boolean mask), in that order."""
         indices = np.asarray(indices)
