@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rdkit import rdBase
+from rdkit import Chem, rdBase
 from rdkit.Chem import AllChem
 
 from latent3d.errors import UserError
+from latent3d.failed import Failed
 from latent3d.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.molecules.parquet import read_parquet, write_parquet
 from latent3d.molecules.perception import MAX_ATOMS, perceive_bonds
@@ -71,18 +72,10 @@ def relax(samples: Molecules) -> Molecules:
 
 def relax_molecule(molecule: Molecule) -> tuple[Molecule, str]:
     """One molecule at its MMFF94 minimum and the status (see `relax`)."""
-    if not np.isfinite(molecule.positions).all():
-        return molecule, "nan_coordinates"
-    if len(molecule) > MAX_ATOMS:
-        return molecule, "too_large"
-    graph, reason = (molecule, "ok") if molecule.bonds is not None else perceive_bonds(molecule)
-    if reason != "ok":
-        return molecule, reason
-    if not len(molecule):
-        return molecule, "decode_failed"
-    mol = sanitised(graph)
-    if mol is None:
-        return molecule, "sanitise_failed"
+    try:
+        mol = force_field_graph(molecule)
+    except Failed as failed:
+        return molecule, failed.reason
     if not AllChem.MMFFHasAllMoleculeParams(mol):
         return molecule, "ff_untyped"
     try:
@@ -94,3 +87,26 @@ def relax_molecule(molecule: Molecule) -> tuple[Molecule, str]:
     if not np.isfinite(positions).all():
         return molecule, "ff_unconverged"
     return replace(molecule, positions=positions), {0: "ok", 1: "ff_unconverged"}.get(code, "ff_untyped")
+
+
+def force_field_graph(molecule: Molecule) -> Chem.Mol:
+    """The sanitised RDKit molecule, with its conformer, that a force field can type; bonds perceived where unknown.
+
+    Raises:
+        Failed: `nan_coordinates`, `too_large`, `decode_failed` (no atoms), `sanitise_failed`, or a reason of
+            `perceive_bonds`.
+    """
+    if not np.isfinite(molecule.positions).all():
+        raise Failed("nan_coordinates")
+    if len(molecule) > MAX_ATOMS:
+        raise Failed("too_large")
+    graph, reason = (molecule, "ok") if molecule.bonds is not None else perceive_bonds(molecule)
+    if reason != "ok":
+        raise Failed(reason)
+    if not len(molecule):
+        raise Failed("decode_failed")
+    with rdBase.BlockLogs():
+        mol = sanitised(graph)
+    if mol is None:
+        raise Failed("sanitise_failed")
+    return mol
