@@ -31,3 +31,11 @@ def process_id(_):
     """Which worker runs this, after a moment that a test can use to kill it."""
     time.sleep(0.3)
     return os.getpid()
+
+
+def echo_unless_cursed(numbers):
+    """The numbers; some of them misbehave as in `square`."""
+    for number in numbers:
+        if number < 0:
+            square(number)
+    return numbers

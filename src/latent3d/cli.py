@@ -118,6 +118,18 @@ def _sample(
         sample_seed(system, files, data, molecules, settings, run, count, source, folder)
 
 
+@app.command("submission")
+def _submission(
+    file: Path = Argument(help="molecules with coordinates that another program made: .sdf, .xyz (also .gz), .parquet"),
+    seed: int = Option(0, help="sampling seed that the file counts as"),
+    out: Path = Option(help="samples.parquet to write"),
+) -> None:
+    """Take a file of molecules as a set of samples; every record counts, also what cannot be read."""
+    from latent3d.sampling import submit
+
+    submit(file, seed, out)
+
+
 @app.command("reconstruct")
 def _reconstruct(
     system: str = Argument(help="name of a system with an autoencoder"),
@@ -254,18 +266,81 @@ def relax(files: list[Path] = Argument(..., help="samples.parquet files in folde
         relax_file(file)
 
 
-@app.command()
-def score(
-    files: list[Path] = Argument(..., help="samples.parquet files; gfn2.parquet beside each is used if there"),
-    reference: Path = Option(..., help="dataset.parquet that novelty is measured against"),
-    reference_energies: Path = Option(
-        None, help="gfn2.parquet of real molecules: the reference of the energy distribution"
-    ),
-) -> None:
-    """Write ledger.parquet and metrics.json beside each samples file."""
-    from latent3d.metrics.score import score_files
+_POSEBUSTERS = Option("all", help="samples that get PoseBusters' quick tests: a number (seeded draw), or all")
+_ENERGY_RATIO = Option("1000", help="those of them that get its slow energy-ratio test: a number, or all")
+_FCD = Option(True, "--fcd/--no-fcd", help="the Fréchet ChemNet distance (a network; the rest needs none)")
 
-    score_files(files, reference, reference_energies)
+
+@app.command("score")
+def _score(
+    files: list[Path] = Argument(help="molecules: .sdf, .xyz, .smi (also .gz) or .parquet, every record one sample"),
+    reference: str | None = Option(
+        None, help="what to compare with: qm9, mini, a molecule file, or a file of latent3d reference"
+    ),
+    reference_energies: Path | None = Option(None, help="gfn2.parquet of real molecules, for the energy distance"),
+    out: list[Path] = Option([], help="folder for metrics.json and ledger.csv, once per file; default FILE_score"),
+    posebusters: str = _POSEBUSTERS,
+    energy_ratio: str = _ENERGY_RATIO,
+    fcd: bool = _FCD,
+    seed: int = Option(0, help="of the draws: subsets, folds, bootstrap"),
+    failures: bool = Option(False, "--failures", help="write the failed samples to failures.sdf as well"),
+    json_output: bool = Option(False, "--json", help="print metrics.json instead of a table"),
+    quiet: bool = Option(False, "--quiet", help="print no table"),
+    processes: int = Option(_cores(), min=1, help="worker processes, one thread each"),
+) -> None:
+    """Judge files of molecules: validity, stability, PoseBusters, geometry, distances to real molecules."""
+    from latent3d.metrics.score import Options
+    from latent3d.metrics.score_files import score_files
+
+    if out and len(out) != len(files):
+        raise UserError(
+            f"--out is given {len(out)} times for {len(files)} files. Give it once per file, or not at all."
+        )
+    folders = out or [file.with_name(file.name.split(".")[0] + "_score") for file in files]
+    options = Options(_count("--posebusters", posebusters), _count("--energy-ratio", energy_ratio), fcd, seed)
+    results = score_files(files, folders, reference, reference_energies, options, processes, failures)
+    if json_output:
+        print(json.dumps(results[0] if len(results) == 1 else results, indent=2, sort_keys=True))
+    elif not quiet:
+        from latent3d.reporting.scorecard import print_scorecard
+
+        for file, folder, metrics in zip(files, folders, results, strict=True):
+            print_scorecard(file, folder, metrics)
+
+
+@app.command("reference")
+def _reference(
+    dataset: Path = Argument(help="dataset.parquet"),
+    out: Path = Option(help="statistics to write (.safetensors), for latent3d score --reference"),
+    posebusters: str = _POSEBUSTERS,
+    energy_ratio: str = _ENERGY_RATIO,
+    fcd: bool = _FCD,
+    processes: int = Option(_cores(), min=1, help="worker processes, one thread each"),
+) -> None:
+    """Statistics of a dataset's training molecules, and what its test molecules score: done once for many files."""
+    from latent3d.metrics.score import Options
+    from latent3d.metrics.score_files import make_reference_file
+
+    options = Options(_count("--posebusters", posebusters), _count("--energy-ratio", energy_ratio), fcd)
+    make_reference_file(dataset, out, options, processes)
+
+
+@app.command("metrics")
+def _metrics(out: Path = Option(help="page to write, e.g. docs/metrics.md")) -> None:
+    """Write the page on all metrics, made of the registry that the tables' headers come from."""
+    from latent3d.files import write_text
+    from latent3d.reporting.metrics_page import metrics_page
+
+    write_text(out, metrics_page())
+
+
+def _count(option: str, text: str) -> int | None:
+    """A number of samples, None for `all`."""
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise UserError(f"{option} {text}: give a number of samples, or all.")
+    return int(text)
 
 
 @app.command("energy")

@@ -38,7 +38,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_unique)]
 Geometries = Annotated[list[Geometry], Field(min_length=1), AfterValidator(_unique)]
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
-TABLES = ("quality", "energy", "autoencoder", "cost")
+TABLES = ("quality", "distribution", "energy", "autoencoder", "cost")
 """results/table_{name}_{dataset}.csv, of quality table_{dataset}.csv"""
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -97,6 +97,34 @@ class Row(_Strict):
     )
 
 
+class Submission(_Strict):
+    """Molecules that another program made: a row of the tables of some datasets."""
+
+    file: str | Names = Field(description="molecule file with coordinates, or a list of files: one per sampling seed")
+    datasets: Names = Field(description="datasets in whose tables the row stands")
+    geometries: Geometries = Field(["raw"], description="raw, and mmff for the row after MMFF94 as well")
+    published: dict[Geometry, str] = Field(
+        default_factory=dict, description="system id in the table of published numbers, by geometry"
+    )
+
+    @property
+    def files(self) -> list[str]:
+        """One file per sampling seed."""
+        return [self.file] if isinstance(self.file, str) else self.file
+
+
+class Metrics(_Strict):
+    """What `latent3d score` measures beside what it always does."""
+
+    posebusters: NonNegativeInt | Literal["all"] = Field(
+        "all", description="samples of each set that get PoseBusters' quick tests (seeded draw)"
+    )
+    energy_ratio: NonNegativeInt | Literal["all"] = Field(
+        1000, description="those of them that get its energy-ratio test, which takes most of a second each"
+    )
+    fcd: bool = Field(True, description="whether to compute the Fréchet ChemNet distance")
+
+
 class Configuration(_Strict):
     """The whole of config.yaml."""
 
@@ -108,6 +136,8 @@ class Configuration(_Strict):
     all: Names = Field(description="datasets whose tables and figures `all` makes")
     datasets: dict[str, Dataset]
     rows: dict[str, Row]
+    submissions: dict[str, Submission] = Field(default_factory=dict)
+    metrics: Metrics = Metrics()
 
 
 class SystemDefaults(_Strict):
@@ -247,9 +277,20 @@ def _check_references(configuration: Configuration) -> None:
     for name in configuration.all:
         if name not in configuration.datasets:
             raise UserError(f"config key all: there is no dataset {name!r}.{_suggest(name, configuration.datasets)}")
+    for key, names in (("rows", configuration.rows), ("submissions", configuration.submissions)):
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name):
+                raise UserError(f"config key {key}.{name}: use letters, digits and _ . + - in a row's name.")
+    for name, submission in configuration.submissions.items():
+        if name in configuration.rows:
+            raise UserError(f"config key submissions.{name}: there is a row of that name already. Choose another.")
+        for dataset in submission.datasets:
+            if dataset not in configuration.datasets:
+                raise UserError(
+                    f"config key submissions.{name}.datasets: there is no dataset {dataset!r}."
+                    + _suggest(dataset, configuration.datasets)
+                )
     for name, row in configuration.rows.items():
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name):
-            raise UserError(f"config key rows.{name}: use letters, digits and _ . + - in a row's name.")
         system_defaults(row.base)
         if row.samples_of is not None and row.samples_of not in configuration.rows:
             raise UserError(
@@ -296,8 +337,11 @@ def _sentence(error: Mapping[str, Any], model: type[BaseModel], where: str) -> s
 
 
 def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    if model is Configuration and location[0] in ("datasets", "rows") and len(location) > 2:
-        return list({"datasets": Dataset, "rows": Row}[location[0]].model_fields)
+    parts: dict[str, type[BaseModel]] = {"datasets": Dataset, "rows": Row, "submissions": Submission}
+    if model is Configuration and location[0] in parts and len(location) > 2:
+        return list(parts[location[0]].model_fields)
+    if model is Configuration and location[0] == "metrics" and len(location) > 1:
+        return list(Metrics.model_fields)
     return list(model.model_fields)
 
 

@@ -46,6 +46,15 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         raise
 
 
+def beside(samples: Path, name: str) -> Path:
+    """Where a measurement of a molecule file belongs: `mine.name` beside mine.sdf.
+
+    Just `name` beside samples.parquet and dataset.parquet, which have a folder of their own in results/.
+    """
+    stem = samples.name.split(".")[0]
+    return samples.with_name(name if stem in ("samples", "dataset") else f"{stem}.{name}")
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` to `path` atomically."""
     with atomic_path(path) as temporary:

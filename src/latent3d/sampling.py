@@ -10,6 +10,7 @@ from latent3d.errors import UserError
 from latent3d.files import hash_configuration, hash_file
 from latent3d.molecules.molecules import Molecules, concatenate
 from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
+from latent3d.molecules.read import has_coordinates, read_molecules
 from latent3d.run import Run, versions, write_run
 from latent3d.systems import load_system
 
@@ -78,3 +79,22 @@ def sample_seed(
 
 def _source_hash(source: Path | None, seed: int) -> str | None:
     return None if source is None else hash_file(source / f"sample{seed}" / "raw" / "samples.parquet")
+
+
+def submit(file: Path, seed: int, out: Path) -> None:
+    """Write the molecules of any file as the set of samples of one sampling seed; unreadable records are failures.
+
+    Raises:
+        UserError: the file is missing or unreadable, holds no molecules, or has no coordinates.
+    """
+    if not has_coordinates(file):
+        raise UserError(f"{file} has no coordinates; a submission needs them. latent3d score judges its graphs.")
+    molecules = read_molecules(file)
+    if not len(molecules):
+        raise UserError(f"{file} holds no molecules.")
+    table = molecules.table
+    status = table["status"].fillna("ok") if "status" in table else "ok"
+    samples = molecules.with_columns(sample_index=range(len(molecules)), seed=seed, status=status)
+    write_parquet(out, samples, {"submission": file.name, "submission_sha256": hash_file(file)})
+    failed = int((samples.table["status"] != "ok").sum())
+    print(f"submission: {file}: {len(samples)} molecules, {failed} of them unreadable", file=sys.stderr)

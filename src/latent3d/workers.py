@@ -66,7 +66,11 @@ class Workers:
         self._workers.clear()
 
     def map(
-        self, tasks: Sequence[Any], label: str = "", finished: Callable[[int, Outcome], None] | None = None
+        self,
+        tasks: Sequence[Any],
+        label: str = "",
+        finished: Callable[[int, Outcome], None] | None = None,
+        time_limit: float | None = None,
     ) -> list[Outcome]:
         """Outcomes of all tasks, in the tasks' order whatever order they finish in.
 
@@ -74,19 +78,21 @@ class Workers:
             tasks: picklable arguments of the function.
             label: name of the progress line on stderr; none if empty.
             finished: called in this process with (task index, outcome) as each task ends, to save it.
+            time_limit: seconds per task of this call; those of all workers if None.
 
         Raises:
             RuntimeError: the function raised anything but Failed (a bug), or a worker cannot start.
         """
         outcomes: list[Outcome | None] = [None] * len(tasks)
+        limit = self._time_limit if time_limit is None else time_limit
         waiting = iter(range(len(tasks)))
-        progress = _Progress(label, len(tasks))
+        progress = Progress(label, len(tasks))
         done = 0
         while done < len(tasks):
             self._fill(min(self._size, len(tasks) - done))
             for worker in self._workers:
                 if worker.ready and worker.task is None:
-                    self._start(worker, waiting, tasks)
+                    self._start(worker, waiting, tasks, limit)
             for index, outcome in self._collect():
                 outcomes[index] = outcome
                 done += 1
@@ -100,11 +106,11 @@ class Workers:
         while len(self._workers) < size:
             self._workers.append(_spawn(self._function))
 
-    def _start(self, worker: _Worker, waiting: Iterator[int], tasks: Sequence[Any]) -> None:
+    def _start(self, worker: _Worker, waiting: Iterator[int], tasks: Sequence[Any], limit: float) -> None:
         index = next(waiting, None)
         if index is None:
             return
-        worker.task, worker.deadline = index, time.monotonic() + self._time_limit
+        worker.task, worker.deadline = index, time.monotonic() + limit
         # A worker that died while idle is noticed, and its task counted, when its pipe is read.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             worker.pipe.send(tasks[index])
@@ -148,7 +154,7 @@ class Workers:
         _kill(worker)
 
 
-class _Progress:
+class Progress:
     """`label: 120/4000 (3 %), 5.1/s, 12 min left` on stderr, at most every ten seconds."""
 
     def __init__(self, label: str, total: int) -> None:
@@ -156,6 +162,7 @@ class _Progress:
         self._started = self._shown = time.monotonic()
 
     def show(self, done: int, force: bool = False) -> None:
+        """Print the line if it is time."""
         now = time.monotonic()
         if not self._label or (now - self._shown < 10 and not force):
             return
@@ -170,6 +177,7 @@ class _Progress:
         )
 
     def end(self) -> None:
+        """Print the last line."""
         self.show(self._total, force=True)
 
 

@@ -1,5 +1,5 @@
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -65,14 +65,26 @@ def test_thresholds_are_strict():
         assert len(legacy.perceive(from_list([pair])).orders) == bonded
 
 
-def test_methyl_and_bare_carbon_are_valid_here_but_not_stable(from_smiles):
+@pytest.fixture
+def legacy_values(reference, quick_score):
+    """(molecules, SMILES of training molecules) -> the values of the protocol."""
+
+    def values(molecules, train):
+        compared = replace(reference, legacy_smiles=frozenset(train))
+        found = quick_score(molecules, compared)[1]["values"]
+        return {quantity.name: found[quantity.name] for quantity in LEGACY}
+
+    return values
+
+
+def test_methyl_and_bare_carbon_are_valid_here_but_not_stable(from_smiles, legacy_values):
     methane = from_smiles("C")
     methyl, carbon = (Molecule(methane.atomic_numbers[:n], methane.positions[:n]) for n in (4, 1))
     verdicts = legacy.judge(from_list([methane, methyl, carbon]), np.ones(3, bool))
     assert verdicts.atoms.tolist() == [5, 4, 1]
     assert verdicts.stable_atoms.tolist() == [5, 3, 0]
     assert verdicts.stable.tolist() == [True, False, False]
-    values, counts = legacy.legacy_values(verdicts, {verdicts.smiles[0]})
+    values = legacy_values(from_list([methane, methyl, carbon]), {verdicts.smiles[0]})
     assert values == {
         "legacy_atom_stability": 8 / 10,
         "legacy_atom_stability_mean": (1 + 3 / 4 + 0) / 3,
@@ -82,12 +94,6 @@ def test_methyl_and_bare_carbon_are_valid_here_but_not_stable(from_smiles):
         "legacy_uniqueness": 1,
         "legacy_novelty": 2 / 3,
     }
-    assert counts["legacy_stable_atoms"] == 8 and counts["legacy_valid"] == 3
-
-
-def test_values_are_those_of_the_registry(dataset):
-    verdicts = legacy.judge(dataset, np.ones(len(dataset), bool))
-    assert list(legacy.legacy_values(verdicts, set())[0]) == [quantity.name for quantity in LEGACY]
 
 
 def test_verdicts_of_chunks_add_up(dataset):
@@ -139,16 +145,12 @@ def test_validity_on_geom_is_sanitisation_of_single_bonds(dataset, molecules):
     assert legacy.geom_validity(molecules, bonds).tolist() == expected
 
 
-def test_training_molecules_are_not_novel(dataset):
+def test_training_molecules_are_not_novel(dataset, legacy_values):
     train = set(legacy.smiles(dataset, legacy.perceive(dataset))) - {None}
-
-    def values(molecules, train):
-        return legacy.legacy_values(legacy.judge(molecules, np.ones(len(molecules), bool)), train)[0]
-
-    assert values(dataset, train)["legacy_novelty"] == 0
-    assert values(dataset, train)["legacy_uniqueness"] == 1
-    assert values(dataset.take(list(range(len(dataset))) * 2), train)["legacy_uniqueness"] == 0.5
-    assert values(dataset, set())["legacy_novelty"] == 1
+    values = legacy_values(dataset, train)
+    assert (values["legacy_novelty"], values["legacy_uniqueness"]) == (0, 1)
+    assert legacy_values(dataset.take(list(range(len(dataset))) * 2), train)["legacy_uniqueness"] == 0.5
+    assert legacy_values(dataset, set())["legacy_novelty"] == 1
 
 
 def test_largest_fragment_is_compared(from_smiles):
@@ -161,7 +163,7 @@ def test_largest_fragment_is_compared(from_smiles):
     assert len(set(legacy.smiles(molecules, legacy.perceive(molecules)))) == 1
 
 
-def test_failures_and_odd_input_count_against_the_sample(from_smiles):
+def test_failures_and_odd_input_count_against_the_sample(from_smiles, legacy_values):
     methane = from_smiles("C")
     broken = Molecule(methane.atomic_numbers, np.full((5, 3), np.nan, np.float32))
     empty = Molecule(np.zeros(0, np.uint8), np.zeros((0, 3), np.float32))
@@ -173,12 +175,11 @@ def test_failures_and_odd_input_count_against_the_sample(from_smiles):
     assert verdicts.stable_atoms.tolist() == [5, 0, 0, 0, 0, 0]
     assert [text is not None for text in verdicts.smiles] == [True] + [False] * 5
     assert verdicts.geom_valid.tolist() == [True] + [False] * 5
-    values = legacy.legacy_values(verdicts, set())[0]
+    values = legacy_values(samples.with_columns(status=["ok"] * 5 + ["decode_failed"]), set())
     assert values["legacy_molecule_stability"] == values["legacy_validity"] == values["legacy_geom_validity"] == 1 / 6
     assert values["legacy_atom_stability"] == 5 / (5 + 5 + 2 + 5000 + 5)
     assert values["legacy_atom_stability_mean"] == 1 / 6
-    nothing = legacy.judge(from_list([]), np.zeros(0, bool))
-    assert set(legacy.legacy_values(nothing, set())[0].values()) == {None}
+    assert set(legacy_values(from_list([]), set()).values()) == {None}
 
 
 def test_published_gschnet_samples(mirror):

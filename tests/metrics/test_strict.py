@@ -5,8 +5,7 @@ import pytest
 from rdkit import Chem
 
 from latent3d.metrics import legacy
-from latent3d.metrics.strict import reference_smiles, strict_validity
-from latent3d.metrics.uniqueness import count_unique
+from latent3d.metrics.strict import strict_validity
 from latent3d.molecules.molecules import Molecule, from_list
 from latent3d.molecules.rdkit import canonical_smiles
 
@@ -208,21 +207,3 @@ def test_aromatic_and_charge_separated_groups(from_smiles, smiles):
     result = strict_validity(from_list([from_smiles(smiles)]), ELEMENTS | {16})
     assert result.status == ["ok"]
     assert result.smiles == [canonical_smiles(Chem.MolFromSmiles(smiles))]
-
-
-def test_training_molecules_are_not_novel(dataset):
-    # Graphs, perceived bonds and the smiles column give the same reference.
-    train = reference_smiles(dataset)
-    assert train == set(dataset.table["smiles"])
-    assert train == reference_smiles(from_list([unbonded(m) for m in dataset]))
-    unknown = from_list([Molecule(m.atomic_numbers, m.positions * np.nan) for m in dataset], dataset.table)
-    assert train == reference_smiles(unknown)
-    sets = count_unique(strict_validity(dataset, ELEMENTS).smiles, train)
-    assert (sets.requested, sets.valid, sets.unique, sets.novel) == (len(dataset), len(dataset), len(dataset), 0)
-
-
-def test_sets_are_nested_over_all_requested():
-    sets = count_unique(["C", "C", None, "CC", "CCC", "CCC", None, None], {"CC", "unused"})
-    assert (sets.requested, sets.valid, sets.unique, sets.novel) == (8, 5, 3, 2)
-    assert sets.rates() == {"strict_validity": 5 / 8, "valid_unique": 3 / 8, "valid_unique_novel": 2 / 8}
-    assert count_unique([], set()).rates() == dict.fromkeys(sets.rates())

@@ -89,4 +89,6 @@ def test_a_missing_table_is_named(tmp_path):
 def test_an_unknown_table_ends_in_one_sentence(made):
     done = latent3d("table", "qualty", "--dataset", "toy", "--rows", "[]", "--out", made / "x.csv")
     assert done.returncode == 2
-    assert done.stderr == ("latent3d: There is no table 'qualty'. Choose one of: quality, energy, autoencoder, cost.\n")
+    assert done.stderr == (
+        "latent3d: There is no table 'qualty'. Choose one of: quality, distribution, energy, autoencoder, cost.\n"
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from latent3d.config import system_defaults
 from latent3d.errors import UserError
-from latent3d.metrics.legacy import legacy_scores
+from latent3d.metrics import legacy
 from latent3d.metrics.strict import strict_validity
 from latent3d.molecules.molecules import Molecule, from_list
 from latent3d.molecules.parquet import write_parquet
@@ -61,7 +61,7 @@ def test_noise_makes_everything_worse(dataset):
     for noise in (0.0, 0.03, 0.1, 0.3):
         samples = sampled(dataset, range(0, 150), kind="noise", noise=noise)
         assert not samples.bonds_known.any()
-        stability.append(legacy_scores(samples, set()).atom_stability)
+        stability.append(legacy.stable_atoms(samples, legacy.perceive(samples)).mean())
         validity.append(strict_validity(samples, ELEMENTS).status.count("ok"))
     assert all(a > b for a, b in pairwise(stability))
     assert all(a >= b for a, b in pairwise(validity))
@@ -82,7 +82,7 @@ def test_clouds_are_never_valid(dataset):
     large = large.with_columns(split="train")
     samples = sampled(large, range(0, 200), kind="cloud")
     assert "ok" not in strict_validity(samples, ELEMENTS).status
-    assert legacy_scores(samples, set()).molecule_stability == 0
+    assert not legacy.judge(samples, np.ones(len(samples), bool)).stable.any()
 
 
 def test_etkdg_embeds_the_graph_alone(dataset, tmp_path):

@@ -17,6 +17,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from latent3d.config import (
     TABLES,
+    SystemDefaults,
     autoencoder_stages,
     for_dataset,
     hyperparameters,
@@ -49,13 +50,22 @@ def in_shipped_order(rows):
     return {**{name: rows[name] for name in shipped if name in rows}, **rows} if isinstance(rows, dict) else rows
 
 
+def check_file(key, file):
+    """Raise UserError unless the file that a key names is there."""
+    if not Path(file).is_file():
+        raise UserError(f"config key {key}: {file} does not exist. Check the path.")
+
+
 def read_configuration():
     """The checked configuration; every row's hyper-parameters are resolved once, so that mistakes show before any work."""
     try:
         configuration = parse_configuration({**config, "rows": in_shipped_order(config.get("rows"))})
+        for name, submission in configuration.submissions.items():
+            for file in submission.files:
+                check_file(f"submissions.{name}.file", file)
         for name, dataset in configuration.datasets.items():
-            if dataset.file is not None and not Path(dataset.file).is_file():
-                raise UserError(f"config key datasets.{name}.file: {dataset.file} does not exist. Check the path.")
+            if dataset.file is not None:
+                check_file(f"datasets.{name}.file", dataset.file)
             for row in for_dataset(configuration, name, "rows"):
                 for stage in system_defaults(configuration.rows[row].base).hyperparameters:
                     hyperparameters(configuration.rows[row], stage, dataset.preset)
@@ -65,7 +75,12 @@ def read_configuration():
 
 
 CONFIGURATION = read_configuration()
-SYSTEMS = {row: system_defaults(CONFIGURATION.rows[row].base) for row in CONFIGURATION.rows}
+SUBMISSIONS = CONFIGURATION.submissions
+SYSTEMS = {
+    **{name: system_defaults(row.base) for name, row in CONFIGURATION.rows.items()},
+    **{name: SystemDefaults(stages={}, hyperparameters={}) for name in SUBMISSIONS},
+}
+GEOMETRIES_OF = {name: tuple(row.geometries) for name, row in {**CONFIGURATION.rows, **SUBMISSIONS}.items()}
 
 
 def alternatives(names):
@@ -75,7 +90,7 @@ def alternatives(names):
 
 wildcard_constraints:
     dataset=alternatives(CONFIGURATION.datasets),
-    row=alternatives(CONFIGURATION.rows),
+    row=alternatives(SYSTEMS),
     stage=alternatives({stage for system in SYSTEMS.values() for stage in system.stages}),
     train_seed="[0-9]+",
 
@@ -86,36 +101,48 @@ def as_json(value):
 
 
 def rows_of(dataset):
-    """The rows of a dataset's tables."""
-    return for_dataset(CONFIGURATION, dataset, "rows")
+    """The rows of a dataset's tables: systems, then submissions."""
+    submitted = [name for name, submission in SUBMISSIONS.items() if dataset in submission.datasets]
+    return for_dataset(CONFIGURATION, dataset, "rows") + submitted
 
 
 def train_seeds(dataset, row):
     """Training seeds of a row; a row that depends on no training is made once."""
     seeds = for_dataset(CONFIGURATION, dataset, "train_seeds")
-    trained = SYSTEMS[row].stages or CONFIGURATION.rows[row].samples_of
+    trained = SYSTEMS[row].stages or source_of(row)
     return seeds if trained else seeds[:1]
 
 
-def sample_seeds(dataset):
-    """Sampling seeds of a dataset."""
+def source_of(row):
+    """The row whose samples a row starts from, or None."""
+    return None if row in SUBMISSIONS else CONFIGURATION.rows[row].samples_of
+
+
+def sample_seeds(dataset, row):
+    """Sampling seeds of a row: those of the dataset; of a submission one per file."""
+    if row in SUBMISSIONS:
+        return list(range(len(SUBMISSIONS[row].files)))
     return for_dataset(CONFIGURATION, dataset, "sample_seeds")
 
 
 def groups():
-    """(dataset, geometries, rows) of which one job's outputs are the same: one rule of every measuring stage for each.
+    """(label, dataset, geometries, sampling seeds, rows) of which one job's outputs are the same.
 
-    An output list cannot depend on wildcards, and datasets differ in sampling seeds, rows in geometries.
+    Every measuring stage has one rule for each: an output list cannot depend on wildcards, and datasets and submissions
+    differ in sampling seeds, rows in geometries.
     """
     for dataset in CONFIGURATION.datasets:
-        for geometries in sorted({tuple(row.geometries) for row in CONFIGURATION.rows.values()}):
-            yield dataset, geometries, [n for n, r in CONFIGURATION.rows.items() if tuple(r.geometries) == geometries]
+        alike = {}
+        for row in SYSTEMS:
+            alike.setdefault((GEOMETRIES_OF[row], tuple(sample_seeds(dataset, row))), []).append(row)
+        for number, ((geometries, seeds), rows) in enumerate(sorted(alike.items())):
+            yield f"{dataset}_{'_'.join(geometries)}_{number}", dataset, geometries, seeds, rows
 
 
-def of_samples(dataset, geometries, file):
+def of_samples(geometries, seeds, file):
     """Patterns of one file per sampling seed and geometry; dataset, row and train_seed stay wildcards."""
     folder = "results/{{dataset}}/{{row}}/train{{train_seed}}/sample{seed}/{geometry}/{file}"
-    return expand(folder, seed=sample_seeds(dataset), geometry=geometries, file=file)
+    return expand(folder, seed=seeds, geometry=geometries, file=file)
 
 
 def stage_files(dataset, row, ending, stages=None):
@@ -127,14 +154,14 @@ def stage_files(dataset, row, ending, stages=None):
     ]
 
 
-def row_files(dataset, file, geometries=None):
-    """One file per row, training seed, sampling seed and geometry of a dataset."""
+def row_files(dataset, file, rows=None):
+    """One file per row (of all, or of those given), training seed, sampling seed and geometry of a dataset."""
     return [
         f"results/{dataset}/{row}/train{train}/sample{sample}/{geometry}/{file}"
-        for row in rows_of(dataset)
+        for row in (rows_of(dataset) if rows is None else rows)
         for train in train_seeds(dataset, row)
-        for sample in sample_seeds(dataset)
-        for geometry in (geometries or CONFIGURATION.rows[row].geometries)
+        for sample in sample_seeds(dataset, row)
+        for geometry in GEOMETRIES_OF[row]
     ]
 
 
@@ -165,11 +192,11 @@ def settings_of(wildcards, stage):
 
 def source_samples(wildcards):
     """Raw samples of the row named by samples_of, for all sampling seeds; none for rows that stand alone."""
-    source = CONFIGURATION.rows[wildcards.row].samples_of
+    source = source_of(wildcards.row)
     if source is None:
         return []
     return expand(
-        of_samples(wildcards.dataset, ["raw"], "samples.parquet"),
+        of_samples(["raw"], sample_seeds(wildcards.dataset, source), "samples.parquet"),
         dataset=wildcards.dataset,
         row=source,
         train_seed=wildcards.train_seed,
@@ -178,7 +205,7 @@ def source_samples(wildcards):
 
 def source_option(wildcards):
     """The folder of the row whose samples this row starts from, as an option."""
-    source = CONFIGURATION.rows[wildcards.row].samples_of
+    source = source_of(wildcards.row)
     return f"--source results/{wildcards.dataset}/{source}/train{wildcards.train_seed}" if source else ""
 
 
@@ -194,19 +221,20 @@ def gpus(wildcards):
 
 def table_rows(dataset):
     """JSON of what the tables and figures of a dataset need to know about its rows."""
-    order = list(CONFIGURATION.rows)
+    order = list(SYSTEMS)
     return as_json(
         [
             {
                 "name": row,
-                "base": CONFIGURATION.rows[row].base,
+                "base": "submission" if row in SUBMISSIONS else CONFIGURATION.rows[row].base,
                 "position": order.index(row),
-                "geometries": CONFIGURATION.rows[row].geometries,
+                "geometries": GEOMETRIES_OF[row],
                 "train_seeds": train_seeds(dataset, row),
-                "sample_seeds": sample_seeds(dataset),
+                "sample_seeds": sample_seeds(dataset, row),
                 "stages": list(SYSTEMS[row].stages),
                 "autoencoder": SYSTEMS[row].autoencoder,
-                "samples_of": CONFIGURATION.rows[row].samples_of,
+                "samples_of": source_of(row),
+                "submission": row in SUBMISSIONS,
                 "published": published(dataset, row),
             }
             for row in rows_of(dataset)
@@ -221,6 +249,8 @@ def published(dataset, row):
     """
     if CONFIGURATION.datasets[dataset].source != "qm9":
         return {}
+    if row in SUBMISSIONS:
+        return SUBMISSIONS[row].published
     if CONFIGURATION.rows[row].published is not None:
         return CONFIGURATION.rows[row].published
     return {} if CONFIGURATION.rows[row].overrides else SYSTEMS[row].published
@@ -229,12 +259,15 @@ def published(dataset, row):
 def table_inputs(wildcards):
     """Measurements behind a table other than the main one."""
     dataset = wildcards.dataset
+    if wildcards.table == "distribution":
+        return row_files(dataset, "metrics.json")
     if wildcards.table == "energy":
         return row_files(dataset, "gfn2.parquet") + row_files(dataset, "metrics.json")
     if wildcards.table == "autoencoder":
         return [f for row in autoencoder_rows(dataset) for f in stage_files(dataset, row, ".json", ["reconstruction"])]
     trained = [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".run.json")]
-    return trained + row_files(dataset, "run.json")
+    # What a submission cost is not known.
+    return trained + row_files(dataset, "run.json", [row for row in rows_of(dataset) if row not in SUBMISSIONS])
 
 
 def figure_inputs(wildcards):
@@ -250,7 +283,7 @@ def figure_inputs(wildcards):
 
 def tables_and_figures(dataset):
     """All tables and figures of a dataset."""
-    names = ["energy", "cost"] + (["autoencoder"] if autoencoder_rows(dataset) else [])
+    names = ["distribution", "energy", "cost"] + (["autoencoder"] if autoencoder_rows(dataset) else [])
     figures = ["quality", "energy", "samples"] + (
         ["training"] if any(SYSTEMS[r].stages for r in rows_of(dataset)) else []
     )

@@ -20,15 +20,15 @@ rule energy_reference:
         "latent3d energy {input:q} --processes {threads} 2>&1 | tee -i {log:q}"
 
 
-for DATASET, GEOMETRIES, ROWS in groups():
+for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
 
     rule:
         name:
-            f"energy_{DATASET}_{'_'.join(GEOMETRIES)}"
+            f"energy_{LABEL}"
         input:
-            of_samples(DATASET, GEOMETRIES, "samples.parquet"),
+            of_samples(GEOMETRIES, SEEDS, "samples.parquet"),
         output:
-            of_samples(DATASET, GEOMETRIES, "gfn2.parquet"),
+            of_samples(GEOMETRIES, SEEDS, "gfn2.parquet"),
         log:
             "logs/{dataset}/{row}/train{train_seed}/energy.log",
         wildcard_constraints:

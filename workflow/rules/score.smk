@@ -1,27 +1,58 @@
 """Metrics. One job covers all sampling seeds and geometries of a row and training seed (see `groups`)."""
 
-for DATASET, GEOMETRIES, ROWS in groups():
+
+def metric_options(_):
+    """What `latent3d score` measures, as its options."""
+    metrics = CONFIGURATION.metrics
+    fcd = "--fcd" if metrics.fcd else "--no-fcd"
+    return f"--posebusters {metrics.posebusters} --energy-ratio {metrics.energy_ratio} {fcd}"
+
+
+rule reference:
+    """Statistics of the training molecules, made once, and what the test molecules score."""
+    input:
+        "results/{dataset}/dataset.parquet",
+    output:
+        "results/{dataset}/reference.safetensors",
+    log:
+        "logs/{dataset}/reference.log",
+    conda:
+        "../../envs/score.yaml"
+    threads: 4
+    params:
+        options=metric_options,
+    message:
+        "{wildcards.dataset}: statistics of the training molecules"
+    shell:
+        "latent3d reference {input:q} --out {output:q} {params.options} --processes {threads} 2>&1 | tee -i {log:q}"
+
+
+for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
 
     rule:
         name:
-            f"score_{DATASET}_{'_'.join(GEOMETRIES)}"
+            f"score_{LABEL}"
         input:
-            reference="results/{dataset}/dataset.parquet",
+            reference="results/{dataset}/reference.safetensors",
             reference_energies="results/{dataset}/gfn2.parquet",
-            samples=of_samples(DATASET, GEOMETRIES, "samples.parquet"),
-            energies=of_samples(DATASET, GEOMETRIES, "gfn2.parquet"),
+            samples=of_samples(GEOMETRIES, SEEDS, "samples.parquet"),
+            energies=of_samples(GEOMETRIES, SEEDS, "gfn2.parquet"),
         output:
-            of_samples(DATASET, GEOMETRIES, "ledger.parquet"),
-            of_samples(DATASET, GEOMETRIES, "metrics.json"),
+            of_samples(GEOMETRIES, SEEDS, "ledger.csv"),
+            of_samples(GEOMETRIES, SEEDS, "metrics.json"),
         log:
             "logs/{dataset}/{row}/train{train_seed}/score.log",
         wildcard_constraints:
             dataset=DATASET,
             row=alternatives(ROWS),
         conda:
-            "../../envs/base.yaml"
+            "../../envs/score.yaml"
+        params:
+            options=metric_options,
+            folders=lambda wildcards, output: [f"--out {Path(file).parent}" for file in output if "ledger" in file],
         message:
             "{wildcards.dataset}: scoring {wildcards.row} (training seed {wildcards.train_seed})"
         shell:
             "latent3d score {input.samples:q} --reference {input.reference:q}"
-            " --reference-energies {input.reference_energies:q} 2>&1 | tee -i {log:q}"
+            " --reference-energies {input.reference_energies:q} {params.folders} {params.options}"
+            " --processes {threads} --quiet 2>&1 | tee -i {log:q}"

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latent3d.energy.gfn2 import HEAVIEST, Gfn2
-from latent3d.files import atomic_path, hash_file
+from latent3d.files import atomic_path, beside, hash_file
 from latent3d.metrics.strict import USABLE_STATUSES
 from latent3d.molecules.molecules import Molecule, Molecules
 from latent3d.molecules.parquet import SCHEMA_VERSION, read_parquet
@@ -60,7 +60,7 @@ def evaluate_files(files: Iterable[Path], processes: int) -> None:
     with Workers(single_point, processes, TIME_LIMIT) as workers:
         for file, molecules in samples.items():
             rows = evaluate(molecules, workers, label=f"energy {file}")
-            out = file.with_name("gfn2.parquet")
+            out = beside(file, "gfn2.parquet")
             write_energies(out, rows, samples_sha256=hash_file(file))
             print(f"energy: {out}: {dict(sorted(Counter(rows['status']).items()))}", file=sys.stderr, flush=True)
 

@@ -5,7 +5,7 @@ order), charges are ignored, and sanitisation may add hydrogens, so that a methy
 beside strict validity and the row of real data (QM9 test molecules reach 99.4 / 95.6 %, not 100).
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,77 +141,6 @@ def judge(molecules: Molecules, usable: np.ndarray) -> LegacyVerdicts:
         [text if use else None for text, use in zip(smiles(molecules, bonds), usable.tolist(), strict=True)],
         geom_validity(molecules, bonds) & usable,
     )
-
-
-def legacy_values(verdicts: LegacyVerdicts, train_smiles: Set[str]) -> tuple[dict[str, float | None], dict[str, int]]:
-    """Values of the protocol (registry.LEGACY), each with its own denominator, and their numerators and denominators.
-
-    Atom stability is pooled over all atoms; `legacy_atom_stability_mean` is the mean of the molecules' fractions, to
-    which a sample without atoms adds 0. None where a denominator is 0.
-
-    Args:
-        verdicts: of all N samples.
-        train_smiles: `smiles` of the training molecules.
-    """
-    n = len(verdicts.atoms)
-    valid = [text for text in verdicts.smiles if text is not None]
-    distinct = set(valid)
-    counts = {
-        "legacy_atoms": int(verdicts.atoms.sum()),
-        "legacy_stable_atoms": int(verdicts.stable_atoms.sum()),
-        "legacy_stable_molecules": int(verdicts.stable.sum()),
-        "legacy_valid": len(valid),
-        "legacy_geom_valid": int(verdicts.geom_valid.sum()),
-        "legacy_unique": len(distinct),
-        "legacy_novel": len(distinct - train_smiles),
-    }
-    values = {
-        "legacy_atom_stability": _share(counts["legacy_stable_atoms"], counts["legacy_atoms"]),
-        "legacy_atom_stability_mean": _share(float((verdicts.stable_atoms / verdicts.atoms.clip(min=1)).sum()), n),
-        "legacy_molecule_stability": _share(counts["legacy_stable_molecules"], n),
-        "legacy_validity": _share(counts["legacy_valid"], n),
-        "legacy_geom_validity": _share(counts["legacy_geom_valid"], n),
-        "legacy_uniqueness": _share(counts["legacy_unique"], counts["legacy_valid"]),
-        "legacy_novelty": _share(counts["legacy_novel"], counts["legacy_unique"]),
-    }
-    return values, counts
-
-
-@dataclass(frozen=True)
-class LegacyScores:
-    """Values of the EDM protocol with their own denominators; fractions of 1.
-
-    Attributes:
-        atom_stability: stable atoms / atoms, pooled over all molecules; None if there is no atom.
-        molecule_stability: stable molecules / N.
-        validity: molecules that sanitise / N.
-        uniqueness: distinct SMILES / valid; None if nothing is valid.
-        novelty: distinct SMILES absent from the training set / distinct; None if nothing is valid.
-        stable_atoms: [M] int64, number of stable atoms of each molecule.
-        stable: [M] bool, molecules that are stable.
-        counts: the numerators and denominators.
-    """
-
-    atom_stability: float | None
-    molecule_stability: float | None
-    validity: float | None
-    uniqueness: float | None
-    novelty: float | None
-    stable_atoms: np.ndarray
-    stable: np.ndarray
-    counts: dict[str, int]
-
-
-def legacy_scores(samples: Molecules, train_smiles: Set[str], usable: np.ndarray | None = None) -> LegacyScores:
-    """`judge` and `legacy_values` of M samples; without `usable`, none is a failure."""
-    verdicts = judge(samples, np.ones(len(samples), bool) if usable is None else usable)
-    values, counts = legacy_values(verdicts, train_smiles)
-    names = ("atom_stability", "molecule_stability", "validity", "uniqueness", "novelty")
-    return LegacyScores(*(values[f"legacy_{name}"] for name in names), verdicts.stable_atoms, verdicts.stable, counts)
-
-
-def _share(part: float, whole: int) -> float | None:
-    return part / whole if whole else None
 
 
 def _table(text: str, margin: int) -> np.ndarray:

@@ -59,8 +59,8 @@ LEGACY = [
     ),
     _rate(
         "legacy_geom_validity",
-        "EDM protocol as used on GEOM: every bond counted as single before sanitisation. Random clouds of atoms pass "
-        "it, so it says nothing; shown because papers print it.",
+        "EDM protocol as used on GEOM: every bond counted as single before sanitisation. Even sparse random clouds of "
+        "atoms pass it, so it says nothing; shown because papers print it.",
         direction="",
     ),
     _rate(
@@ -129,7 +129,7 @@ POSEBUSTERS = [
 DESCRIPTORS = {
     "mw": "molecular weight",
     "logp": "Crippen logP",
-    "tpsa": "topological polar surface area",
+    "tpsa": "topological polar surface area (N and O)",
     "qed": "QED drug-likeness",
     "sa": "synthetic accessibility score (Ertl and Schuffenhauer 2009; 1 easy, 10 hard)",
 }
@@ -173,28 +173,39 @@ SIMILARITY = [
         "",
         "down",
         "Fréchet ChemNet distance (Preuer et al. 2018; package fcd 1.2.2, other implementations differ) of at most "
-        "10,000 strictly valid samples to at most 10,000 training molecules. Depends on both numbers.",
+        "10,000 strictly valid samples to at most 10,000 training molecules, by SMILES without stereo. Depends on both "
+        "numbers.",
     ),
     Quantity(
         "snn",
         "",
         "",
-        "Mean Tanimoto similarity (Morgan radius 2, 2048 bits) of each strictly valid sample to its nearest of at most "
-        "10,000 training molecules (as MOSES). High values also come from copying: read it beside the test data's.",
+        "Mean Tanimoto similarity of each strictly valid sample to its nearest of at most 10,000 training molecules (as "
+        "MOSES, but Morgan radius 2 with 2048 bits). High values also come from copying: compare with test data.",
     ),
-    Quantity("fragment_similarity", "", "up", "Cosine similarity of BRICS fragment counts to the training molecules'."),
     Quantity(
-        "scaffold_similarity", "", "up", "Cosine similarity of Murcko scaffold counts to the training molecules'."
+        "fragment_similarity", "", "up", "Cosine similarity of counts of BRICS fragments to the training molecules'."
+    ),
+    Quantity(
+        "scaffold_similarity",
+        "",
+        "up",
+        "Cosine similarity of Murcko scaffold counts to the training molecules'; scaffolds of fewer than two rings are "
+        "left out, as in MOSES.",
     ),
     Quantity(
         "internal_diversity", "", "", "1 - mean Tanimoto similarity of all pairs (i, j), i = j included, as in MOSES."
     ),
     _rate(
-        "ring_systems_unseen", "Ring systems of strictly valid samples that no training molecule has, of all.", "down"
+        "ring_systems_unseen",
+        "Ring systems (fused, bridged, spiro) of strictly valid samples that no training molecule has, of all that "
+        "occur. Grows as the training set shrinks.",
+        "down",
     ),
     _rate(
         "functional_groups_unseen",
-        "Functional groups (Ertl 2017) of strictly valid samples that no training molecule has, of all.",
+        "Functional groups (Ertl 2017, RDKit's IFG) of strictly valid samples that no training molecule has, of all "
+        "that occur. Grows as the training set shrinks.",
         "down",
     ),
 ]
@@ -212,16 +223,17 @@ GEOMETRY = [
             f"{name}_wasserstein",
             unit,
             "down",
-            f"{what} by type (elements and bond orders, aromatic one of them): first Wasserstein distance to the "
-            f"training molecules', averaged over types by their frequency there; a type that the samples lack costs "
-            f"{cap}. All samples with a graph that sanitises count, not the valid alone.",
+            f"{what} by type (elements and bond orders, aromatic one of them): first Wasserstein distance to "
+            f"the training molecules', averaged over their types by frequency. A type that the samples lack costs "
+            f"{cap}, and none costs more; types that occur less than 30 times in the training molecules are left out. "
+            "All samples with a graph that sanitises count, not the valid alone.",
         ),
         Quantity(
             f"{name}_mmd",
             "",
             "down",
-            f"{what} by type: unbiased squared maximum mean discrepancy, kernel widths fixed on the training "
-            "molecules; a type that the samples lack costs 1.",
+            f"{what} by type: unbiased squared maximum mean discrepancy (can be slightly negative), kernel widths "
+            "fixed on the training molecules; a type that the samples lack costs 1.",
         ),
         _rate(f"{name}_coverage", f"{what}: share of the training molecules' whose type occurs in the samples."),
     )

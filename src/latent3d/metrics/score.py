@@ -1,246 +1,248 @@
-"""One samples file to its ledger (one line per requested sample) and metrics.json.
+"""Samples to their metrics and their ledger (one line per requested sample, failures included).
 
-Every rate is over all rows of the samples file. A failed sample counts against every rate and is never dropped.
+Every rate is over all requested samples unless its name in the registry says otherwise. A failed sample counts against
+every rate and is never dropped.
 """
 
-import sys
-import time
 from collections import Counter
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from latent3d.errors import UserError
-from latent3d.files import atomic_path, hash_file, write_json
-from latent3d.metrics import legacy
+from latent3d.metrics import busted, fcd, legacy
+from latent3d.metrics.compare import compare
 from latent3d.metrics.distributions import energy_per_atom_wasserstein
-from latent3d.metrics.intervals import wilson
-from latent3d.metrics.strict import USABLE_STATUSES, reference_smiles, strict_validity
-from latent3d.metrics.uniqueness import count_unique
-from latent3d.molecules.molecules import Molecules
-from latent3d.molecules.parquet import read_metadata, read_parquet
-from latent3d.run import versions
+from latent3d.metrics.measurement import Measurement
+from latent3d.metrics.population import FOLDS, Population, analyse_population
+from latent3d.metrics.profile import merge
+from latent3d.metrics.reference import SET_SIZE, Reference, sample_status
+from latent3d.metrics.registry import DISTRIBUTION, ENERGY, GEOMETRY, LEGACY
+from latent3d.metrics.stability import describe
+from latent3d.metrics.strict import USABLE_STATUSES
+from latent3d.molecules.molecules import ELEMENTS, Molecules
+from latent3d.workers import Workers
 
-SCHEMA_VERSION = 1
-
-_LEDGER = pa.schema(
-    [
-        ("sample_index", pa.int64()),
-        ("seed", pa.int64()),
-        ("sample", pa.string()),
-        ("strict", pa.string()),
-        ("gfn2", pa.string()),
-        ("smiles", pa.string()),
-        ("novel", pa.bool_()),
-        ("atoms", pa.int64()),
-        ("legacy_stable_atoms", pa.int64()),
-        ("legacy_stable", pa.bool_()),
-    ]
-)
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What samples are compared with; derived sets are computed once, when first needed.
+class Options:
+    """What is measured, beside what always is.
 
     Attributes:
-        molecules: the dataset, all splits.
-        sha256: of its file.
-        energies: [R] GFN2 energies in hartree per atom, or None.
-        energies_sha256: of the file they come from.
+        posebusters: samples that get PoseBusters' quick tests; None for all.
+        energy_ratio: those of them that get its slow energy-ratio test; None for all.
+        fcd: whether to compute the Fréchet ChemNet distance.
+        seed: of the draws: folds, subsets, bootstrap.
     """
 
-    molecules: Molecules
-    sha256: str
-    energies: np.ndarray | None = None
-    energies_sha256: str | None = None
-
-    @cached_property
-    def elements(self) -> set[int]:
-        """Atomic numbers that occur in any split."""
-        return set(np.unique(self.molecules.atomic_numbers).tolist())
-
-    @cached_property
-    def train(self) -> Molecules:
-        """The training molecules: what novelty is measured against."""
-        return self.molecules.split("train")
-
-    @cached_property
-    def train_smiles(self) -> set[str]:
-        """Canonical SMILES of the training molecules' graphs."""
-        return reference_smiles(self.train)
-
-    @cached_property
-    def legacy_train_smiles(self) -> set[str]:
-        """SMILES of the training molecules as the EDM rule perceives them."""
-        return set(legacy.smiles(self.train, legacy.perceive(self.train))) - {None}
-
-
-def read_reference(dataset: Path, energies: Path | None = None) -> Reference:
-    """Read the reference dataset, and the gfn2.parquet whose energies are the reference distribution.
-
-    Raises:
-        UserError: a file is missing or unreadable, or the dataset has no training molecules.
-    """
-    molecules = read_parquet(dataset)
-    if "split" not in molecules.table or not (molecules.table["split"] == "train").any():
-        raise UserError(f"{dataset} has no molecules whose column 'split' says train. Make it with latent3d prepare.")
-    if energies is None:
-        return Reference(molecules, hash_file(dataset))
-    table = _read_energies(energies)
-    per_atom = table["energy_per_atom"].where(table["status"] == "ok").to_numpy(float)
-    return Reference(molecules, hash_file(dataset), per_atom, hash_file(energies))
-
-
-def score_file(samples: Path, reference: Reference) -> dict[str, Any]:
-    """Write ledger.parquet and metrics.json beside a samples file; return the content of the latter.
-
-    gfn2.parquet beside it, if there, gives the energy metrics; they are null otherwise.
-
-    Raises:
-        UserError: a file is missing, unreadable, or gfn2.parquet is of other samples.
-    """
-    molecules = read_parquet(samples)
-    energies_file = samples.with_name("gfn2.parquet")
-    energies = _read_energies(energies_file) if energies_file.is_file() else None
-    samples_sha256 = hash_file(samples)
-    if energies is not None and (
-        list(energies["sample_index"]) != list(_sample_index(molecules))
-        or read_metadata(energies_file).get("samples_sha256", samples_sha256) != samples_sha256
-    ):
-        raise UserError(f"{energies_file} is not of the samples in {samples}. Delete it and run latent3d energy again.")
-    ledger, metrics = score(molecules, reference, energies)
-    metrics["provenance"] = {
-        "samples_sha256": samples_sha256,
-        "reference_sha256": reference.sha256,
-        "energies_sha256": hash_file(energies_file) if energies is not None else None,
-        "reference_energies_sha256": reference.energies_sha256,
-        "versions": versions(["latent3d", "numpy", "rdkit", "scipy"]),
-    }
-    with atomic_path(samples.with_name("ledger.parquet")) as temporary:
-        table = pa.Table.from_pandas(ledger, schema=_LEDGER, preserve_index=False).replace_schema_metadata(None)
-        pq.write_table(table, temporary, compression="zstd")
-    write_json(samples.with_name("metrics.json"), metrics)
-    return metrics
+    posebusters: int | None = None
+    energy_ratio: int | None = 1000
+    fcd: bool = True
+    seed: int = 0
 
 
 def score(
-    samples: Molecules, reference: Reference, energies: pd.DataFrame | None = None
+    samples: Molecules,
+    reference: Reference | None,
+    workers: Workers,
+    options: Options,
+    energies: pd.DataFrame | None = None,
+    reference_energies: np.ndarray | None = None,
+    flat: bool = False,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The ledger and the metrics (without provenance) of samples.
 
     Args:
         samples: one row per requested sample; without a column `status`, all count as ok.
-        reference: what to compare with.
+        reference: what to compare with; without one, values that need it are None.
+        workers: that run `population.run_task`.
+        options: what to measure.
         energies: columns `status` and `energy_per_atom` (hartree) of the same rows, if GFN2 has run.
+        reference_energies: [R] hartree per atom, of real molecules.
+        flat: True if the samples have no coordinates (SMILES): what needs them is None.
     """
     n = len(samples)
-    status = samples.table["status"].tolist() if "status" in samples.table else ["ok"] * n
+    status = sample_status(samples)
     usable = np.isin(np.array(status, dtype=object), USABLE_STATUSES)
-    old = legacy.legacy_scores(samples, reference.legacy_train_smiles, usable)
-    strict = strict_validity(samples, reference.elements, status)
-    sets = count_unique(strict.smiles, reference.train_smiles)
-    gfn2 = None if energies is None else _energy_status(energies, status, usable)
-    ledger = pd.DataFrame(
-        {
-            "sample_index": _sample_index(samples),
-            "seed": samples.table["seed"] if "seed" in samples.table else pd.Series([None] * n, dtype="Int64"),
-            "sample": status,
-            "strict": strict.status,
-            "gfn2": pd.Series([None] * n if gfn2 is None else gfn2, dtype=object),
-            "smiles": pd.Series(strict.smiles, dtype=object),
-            "novel": pd.Series([None if s is None else s not in reference.train_smiles for s in strict.smiles]),
-            "atoms": samples.atom_counts,
-            "legacy_stable_atoms": old.stable_atoms,
-            "legacy_stable": old.stable,
-        }
+    elements = reference.elements if reference else frozenset(range(1, len(ELEMENTS)))
+    population = analyse_population(samples, status, elements, workers, "score: parts", flat, seed=options.seed)
+    out = Measurement(counts={"requested": n, "sample_ok": int(usable.sum())})
+    if flat:
+        out.missing(LEGACY)
+    else:
+        _legacy(population, reference, out)
+    _validity(population, reference, out)
+    stability = _stability(population, reference, out)
+    _comparisons(population, reference, options, flat, out)
+    verdicts: list[str | None] = [None] * n
+    if flat or options.posebusters == 0:
+        busted.not_measured(out)
+    else:
+        verdicts = busted.bust(
+            samples, usable, options.posebusters, options.energy_ratio, options.seed, workers, out
+        ).verdict
+    gfn2 = _energies(energies, reference_energies, status, usable, out)
+    ledger = _ledger(samples, population, reference, flat).assign(
+        sample=status, stability=stability, posebusters=pd.Series(verdicts, dtype=object), gfn2=gfn2
     )
-    counts = {
-        "requested": n,
-        "sample_ok": int(usable.sum()),
-        "strict_valid": sets.valid,
-        "valid_unique": sets.unique,
-        "valid_unique_novel": sets.novel,
-        **old.counts,
-    }
-    values = {
-        "legacy_atom_stability": old.atom_stability,
-        "legacy_molecule_stability": old.molecule_stability,
-        "legacy_validity": old.validity,
-        "legacy_uniqueness": old.uniqueness,
-        "legacy_novelty": old.novelty,
-        **sets.rates(),
-        "gfn2_success": None,
-        "gfn2_energy_per_atom_wasserstein": None,
-    }
-    rates = {
-        "legacy_molecule_stability": counts["legacy_stable_molecules"],
-        "legacy_validity": counts["legacy_valid"],
-        "strict_validity": sets.valid,
-    }
-    if gfn2 is not None:
-        done = np.array(gfn2, dtype=object) == "ok"
-        counts["gfn2_ok"] = rates["gfn2_success"] = int(done.sum())
-        values["gfn2_success"] = counts["gfn2_ok"] / n if n else None
-        if reference.energies is not None:
-            values["gfn2_energy_per_atom_wasserstein"] = energy_per_atom_wasserstein(
-                energies["energy_per_atom"].to_numpy(float)[done], reference.energies
-            )
     return ledger, {
         "schema_version": SCHEMA_VERSION,
         "n_requested": n,
-        "values": values,
-        # Samples are independent draws, so Wilson holds for rates of samples; not for shares of atoms or of sets.
-        "intervals": {name: list(wilson(successes, n)) for name, successes in rates.items()} if n else {},
-        "counts": counts,
+        "values": out.values,
+        "intervals": out.intervals,
+        "counts": out.counts,
         "failures": _failures(ledger),
     }
 
 
-def score_files(files: list[Path], dataset: Path, energies: Path | None) -> None:
-    """`score_file` for several files against one reference, with progress on stderr."""
-    reference = read_reference(dataset, energies)
-    began = time.monotonic()
-    train = len(reference.train)
-    print(f"score: {len(files)} files; {train:,} training molecules, about {train * 0.0008:.0f} s", file=sys.stderr)
-    for i, file in enumerate(files, start=1):
-        values = score_file(file, reference)["values"]
-        valid = "-" if values["strict_validity"] is None else f"{100 * values['strict_validity']:.1f} %"
-        elapsed = time.monotonic() - began
-        print(f"score: {i} of {len(files)}: {file}: strictly valid {valid} ({elapsed:.0f} s)", file=sys.stderr)
+def measure_floor(reference: Reference, test: Molecules, workers: Workers, options: Options) -> Reference:
+    """The reference with what its test molecules (at most SET_SIZE, drawn with the seed) score as samples."""
+    rows = np.random.default_rng([options.seed, 3]).permutation(len(test))[:SET_SIZE]
+    if not len(rows):
+        return reference
+    return replace(reference, floor=score(test.take(np.sort(rows)), reference, workers, options)[1]["values"])
 
 
-def _sample_index(samples: Molecules) -> np.ndarray:
-    table = samples.table
-    return table["sample_index"].to_numpy() if "sample_index" in table else np.arange(len(samples))
+def _legacy(population: Population, reference: Reference | None, out: Measurement) -> None:
+    table = population.table
+    verdicts = legacy.LegacyVerdicts(
+        table["atoms"].to_numpy(),
+        table["legacy_stable_atoms"].to_numpy(),
+        table["legacy_stable"].to_numpy(),
+        table["legacy_smiles"].tolist(),
+        table["legacy_geom_valid"].to_numpy(),
+    )
+    n = len(table)
+    out.pooled("legacy_atom_stability", verdicts.stable_atoms, verdicts.atoms)
+    out.mean("legacy_atom_stability_mean", verdicts.stable_atoms / np.maximum(verdicts.atoms, 1))
+    out.rate("legacy_molecule_stability", verdicts.stable.sum(), n)
+    out.rate("legacy_geom_validity", verdicts.geom_valid.sum(), n)
+    valid = Counter(text for text in verdicts.smiles if text is not None)
+    out.rate("legacy_validity", valid.total(), n)
+    out.distinct("legacy_uniqueness", valid, valid.total())
+    if reference is None:
+        out.missing(["legacy_novelty"])
+    else:
+        out.rate("legacy_novelty", len(valid.keys() - reference.legacy_smiles), len(valid))
 
 
-def _energy_status(energies: pd.DataFrame, sample_status: list[str], usable: np.ndarray) -> list[str]:
+def _validity(population: Population, reference: Reference | None, out: Measurement) -> None:
+    table, n = population.table, len(population.table)
+    out.rate("graph_validity", table["graph_valid"].sum(), n)
+    out.rate("valid_connected", (table["graph_valid"] & table["connected"]).sum(), n)
+    out.rate("strict_validity", (table["strict"] == "ok").sum(), n)
+    valid = Counter(text for text in table["smiles"] if text is not None)
+    out.distinct("valid_unique", valid, n)
+    if reference is None:
+        out.missing(["valid_unique_novel"])
+    else:
+        novel = {text: count for text, count in valid.items() if text not in reference.smiles}
+        out.distinct("valid_unique_novel", novel, n)
+
+
+def _stability(population: Population, reference: Reference | None, out: Measurement) -> pd.Series:
+    """Corrected stability. Returns `ok`, or the first unstable atom of each sample."""
+    n = len(population.table)
+    if reference is None:
+        out.missing(["atom_stability", "molecule_stability"])
+        return pd.Series([None] * n, dtype=object)
+    codes, atoms = population.valences, np.diff(population.atom_offsets)
+    stable = reference.valences.allows(codes)
+    owner = np.repeat(np.arange(n), atoms)
+    stable_atoms = np.bincount(owner[stable], minlength=n)
+    out.pooled("atom_stability", stable_atoms, atoms)
+    is_stable = (stable_atoms == atoms) & (atoms > 0)
+    out.rate("molecule_stability", is_stable.sum(), n)
+    reasons = np.where(is_stable, "ok", "no_graph").astype(object)
+    wrong = np.flatnonzero(~stable)
+    sample, first = np.unique(owner[wrong], return_index=True)
+    for i, atom in zip(sample.tolist(), wrong[first].tolist(), strict=True):
+        if codes[atom] >= 0:
+            reasons[i] = f"atom {atom - population.atom_offsets[i]}: {describe(codes[atom])}"
+    return pd.Series(reasons, dtype=object)
+
+
+def _comparisons(
+    population: Population, reference: Reference | None, options: Options, flat: bool, out: Measurement
+) -> None:
+    """Distances to the training molecules, of the whole and of its folds."""
+    if reference is None:
+        out.missing(DISTRIBUTION + GEOMETRY)
+        return
+    # Nearest neighbours and FCD depend on the number of molecules, so that of every set is limited alike.
+    folds = [fold.limited(SET_SIZE // FOLDS) for fold in population.folds]
+    whole, parts = compare(merge(folds), reference), [compare(fold, reference) for fold in folds]
+    for name, value in whole.items():
+        out.of_set(name, value, [part[name] for part in parts])
+    if flat:
+        out.missing(GEOMETRY)
+    if not options.fcd or reference.chemnet is None:
+        out.missing(["fcd"])
+        return
+    activations = fcd.activations([smiles for fold in folds for smiles in fold.smiles], "score: ChemNet")
+    parts = np.split(activations, np.cumsum([len(fold.smiles) for fold in folds])[:-1])
+    whole, *distances = (
+        fcd.frechet_distance(fcd.statistics(values), reference.chemnet) for values in (activations, *parts)
+    )
+    out.of_set("fcd", whole, distances)
+
+
+def _energies(
+    energies: pd.DataFrame | None,
+    reference: np.ndarray | None,
+    sample_status: list[str],
+    usable: np.ndarray,
+    out: Measurement,
+) -> pd.Series:
     """GFN2's status of each sample; a sample that had failed before keeps its own reason, whatever geometry it left."""
-    return [e if use else s for e, s, use in zip(energies["status"], sample_status, usable, strict=True)]
+    out.missing(ENERGY)
+    if energies is None:
+        return pd.Series([None] * len(usable), dtype=object)
+    status = [e if use else s for e, s, use in zip(energies["status"], sample_status, usable, strict=True)]
+    done = np.array(status, dtype=object) == "ok"
+    out.rate("gfn2_success", done.sum(), len(done))
+    if reference is not None:
+        out.values["gfn2_energy_per_atom_wasserstein"] = energy_per_atom_wasserstein(
+            energies["energy_per_atom"].to_numpy(float)[done], reference
+        )
+    return pd.Series(status, dtype=object)
+
+
+def _ledger(samples: Molecules, population: Population, reference: Reference | None, flat: bool) -> pd.DataFrame:
+    """One line per sample. Empty cells: not measured, or not known."""
+    n, given, table = len(samples), samples.table, population.table
+    empty = pd.Series([None] * n, dtype=object)
+    smiles = table["smiles"]
+    novel = empty
+    if reference is not None:
+        novel = pd.Series([None if s is None else s not in reference.smiles for s in smiles], dtype=object)
+    return pd.DataFrame(
+        {
+            "sample_index": given["sample_index"] if "sample_index" in given else range(n),
+            "id": given.get("id", empty),
+            "seed": given.get("seed", empty),
+            "sample": empty,
+            "problem": given.get("problem", empty),
+            "strict": table["strict"],
+            "stability": empty,
+            "posebusters": empty,
+            "gfn2": empty,
+            "legacy_stable": empty if flat else table["legacy_stable"],
+            "legacy_stable_atoms": empty if flat else table["legacy_stable_atoms"],
+            "atoms": samples.atom_counts,
+            "smiles": smiles,
+            "novel": novel,
+        }
+    )
 
 
 def _failures(ledger: pd.DataFrame) -> dict[str, int]:
     """Number of samples by reason, each sample once: the reason of the first stage that it did not pass."""
     reasons = [
-        next((reason for reason in stages if reason is not None and reason != "ok"), None)
+        next((reason for reason in stages if isinstance(reason, str) and reason != "ok"), None)
         for stages in ledger[["sample", "strict", "gfn2"]].itertuples(index=False)
     ]
     return dict(sorted(Counter(reason for reason in reasons if reason is not None).items()))
-
-
-def _read_energies(path: Path) -> pd.DataFrame:
-    columns = ["sample_index", "status", "energy_per_atom"]
-    try:
-        return pq.read_table(path, columns=columns).to_pandas()
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist. Run latent3d energy on the samples beside it.") from error
-    except (pa.ArrowException, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is not a readable gfn2.parquet ({reason}). Delete it and make it again.") from error

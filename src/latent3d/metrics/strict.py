@@ -112,25 +112,6 @@ def judge_graph(molecule: Molecule) -> GraphVerdict:
     return GraphVerdict(status, molecule, mol, connected)
 
 
-def reference_smiles(molecules: Molecules) -> set[str]:
-    """Canonical SMILES of reference molecules for novelty, from the same graphs and code as those of samples.
-
-    A molecule without known bonds is perceived; one whose bonds cannot be perceived, or that cannot be sanitised,
-    falls back to its `smiles` column if it has one, and is else left out.
-    """
-    texts = molecules.table["smiles"] if "smiles" in molecules.table else [None] * len(molecules)
-    found: set[str] = set()
-    with rdBase.BlockLogs():
-        for molecule, text in zip(molecules, texts, strict=True):
-            graph = molecule if molecule.bonds is not None else perceive_bonds(molecule)[0]
-            mol = None if graph.bonds is None else sanitised(graph)
-            if mol is None and isinstance(text, str):
-                mol = Chem.MolFromSmiles(text)
-            if mol is not None:
-                found.add(canonical_smiles(mol))
-    return found
-
-
 def _overlapping(molecules: Molecules) -> np.ndarray:
     """[M] bool: two atoms of the molecule are closer than MIN_DISTANCE."""
     overlap = np.zeros(len(molecules), bool)

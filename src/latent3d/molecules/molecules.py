@@ -227,6 +227,10 @@ class Molecules:
         """The same molecules with columns added to `table` or replaced."""
         return replace(self, table=self.table.assign(**columns))
 
+    def without_table(self) -> "Molecules":
+        """The same molecules with no columns."""
+        return replace(self, table=pd.DataFrame(index=range(len(self))), units={})
+
     def with_positions(self, positions: np.ndarray) -> "Molecules":
         """The same molecules at other positions [A, 3], angstrom."""
         if positions.shape != self.positions.shape:

@@ -42,6 +42,11 @@ def read_molecules(path: Path | str) -> Molecules:
     return _FORMATS[suffix][0](path)
 
 
+def has_coordinates(path: Path | str) -> bool:
+    """False for SMILES files, whose molecules are graphs alone."""
+    return _format(Path(path)) not in (".smi", ".smiles")
+
+
 def write_molecules(path: Path | str, molecules: Molecules) -> None:
     """Write molecules in the format of the suffix, atomically. What the format cannot hold is left out.
 

@@ -105,11 +105,27 @@ def _parse_block(block: str) -> Chem.Mol:
         except RuntimeError as error:
             raise BadRecord("decode_failed", f"the molecule block is not readable ({_first_line(error)})") from error
     if mol is None:
+        unknown = _unknown_element(block.split("\n"))
+        if unknown:
+            raise BadRecord("foreign_element", f"unknown element {unknown[:20]!r}")
         raise BadRecord("decode_failed", "the molecule block is not readable")
     for atom in mol.GetAtoms():
         if not 0 < atom.GetAtomicNum() < len(ELEMENTS):
             raise BadRecord("foreign_element", f"unknown element {atom.GetSymbol()!r}")
     return mol
+
+
+def _unknown_element(lines: list[str]) -> str | None:
+    """The first symbol of an atom line that is no element's: RDKit refuses the block without naming it."""
+    if "V3000" in lines[3]:
+        begin, end = (
+            next((i for i, line in enumerate(lines) if line.startswith(f"M  V30 {word} ATOM")), 0)
+            for word in ("BEGIN", "END")
+        )
+        symbols = [line.split()[3] for line in lines[begin + 1 : end] if len(line.split()) > 3]
+    else:
+        symbols = [line[31:34].strip() for line in lines[4 : 4 + int(lines[3][:3])]]
+    return next((symbol for symbol in symbols if symbol not in ELEMENTS[1:]), None)
 
 
 def _molecule(mol: Chem.Mol, known: str | None) -> tuple[Molecule, BadRecord | None]:

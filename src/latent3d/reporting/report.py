@@ -17,6 +17,7 @@ from latent3d.reporting.figures import FIGURES
 HERE = Path(__file__).parent
 TITLES = {
     "quality": "Quality",
+    "distribution": "Distributions, similarity and novelty of parts",
     "energy": "Energies (GFN2-xTB single points)",
     "autoencoder": "Autoencoders (held-out reconstruction)",
     "cost": "Cost",

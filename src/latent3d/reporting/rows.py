@@ -30,6 +30,7 @@ class TableRow(BaseModel):
     stages: list[str] = []
     autoencoder: bool = False
     samples_of: str | None = None
+    submission: bool = False
     published: dict[Geometry, str] = {}
 
 

@@ -4,8 +4,9 @@ Made of measurements alone (metrics.json, gfn2.parquet, reconstruction.json, run
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from latent3d.files import atomic_path, read_json
 from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
-from latent3d.metrics.registry import AUTOENCODER, ENERGY, QUALITY, Quantity
+from latent3d.metrics.registry import AUTOENCODER, DISTRIBUTION, ENERGY, FAMILIES, QUALITY, Quantity
 from latent3d.reporting.published import published_values
 from latent3d.reporting.rows import TableRow, describe_subset, sample_folders, training_folders
 
@@ -28,7 +29,13 @@ def make_table(
     """
     if name == "quality":
         return quality_table(dataset, rows, results, published)
-    return {"energy": energy_table, "autoencoder": autoencoder_table, "cost": cost_table}[name](dataset, rows, results)
+    makers = {
+        "distribution": distribution_table,
+        "energy": energy_table,
+        "autoencoder": autoencoder_table,
+        "cost": cost_table,
+    }
+    return makers[name](dataset, rows, results)
 
 
 def write_table(path: Path | str, table: pd.DataFrame) -> None:
@@ -50,22 +57,56 @@ def mean_and_std(quantity: Quantity, values: Iterable[float | None]) -> dict[str
 def quality_table(
     dataset: str, rows: list[TableRow], results: Path, published: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Validity, stability, uniqueness and novelty, in percent of all requested samples, and failures by reason.
+    """Stability, validity, uniqueness, novelty, PoseBusters and geometry, failures by reason, published values.
 
-    Metrics in metrics.json that are neither in QUALITY nor in ENERGY follow as they are, by name.
+    Metrics in metrics.json that the registry does not know follow as they are, by name.
     """
     lines = []
+    for row, geometry, measured in _measurements(dataset, rows, results):
+        line = _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
+        line |= _columns([*QUALITY, *_unknown(measured)], measured)
+        line["failures"] = join_failures(Counter(), *(m["failures"] for m in measured))
+        if published is not None and geometry in row.published:
+            line |= published_values(published, row.published[geometry], QUALITY)
+        lines.append(line)
+    return _beside(pd.DataFrame(lines))
+
+
+def distribution_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
+    """Distances of scalar properties to the training molecules, size-matched and not; FCD, similarity, unseen parts."""
+    return pd.DataFrame(
+        [
+            _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
+            | _columns(DISTRIBUTION, measured)
+            for row, geometry, measured in _measurements(dataset, rows, results)
+        ]
+    )
+
+
+def _measurements(
+    dataset: str, rows: list[TableRow], results: Path
+) -> Iterator[tuple[TableRow, str, list[dict[str, Any]]]]:
+    """Row, geometry, and metrics.json of all its sets of samples."""
     for row in rows:
         for geometry in row.geometries:
-            measured = [read_json(f / "metrics.json") for f in sample_folders(results, dataset, row, geometry)]
-            line = _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
-            for quantity in _with_unlisted(QUALITY, ENERGY, [m["values"] for m in measured]):
-                line |= mean_and_std(quantity, [m["values"].get(quantity.name) for m in measured])
-            line["failures"] = join_failures(Counter(), *(m["failures"] for m in measured))
-            if published is not None and geometry in row.published:
-                line |= published_values(published, row.published[geometry], QUALITY)
-            lines.append(line)
-    return _beside(pd.DataFrame(lines))
+            yield (
+                row,
+                geometry,
+                [read_json(f / "metrics.json") for f in sample_folders(results, dataset, row, geometry)],
+            )
+
+
+def _columns(quantities: list[Quantity], measured: list[dict[str, Any]]) -> dict[str, float]:
+    columns: dict[str, float] = {}
+    for quantity in quantities:
+        columns |= mean_and_std(quantity, [m["values"].get(quantity.name) for m in measured])
+    return columns
+
+
+def _unknown(measured: list[dict[str, Any]]) -> list[Quantity]:
+    """Measured quantities that the registry does not know: a new metric needs no change here."""
+    known = {quantity.name for family in FAMILIES.values() for quantity in family}
+    return [Quantity(name) for name in sorted({name for m in measured for name in m["values"]} - known)]
 
 
 def energy_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
@@ -114,8 +155,7 @@ def autoencoder_table(dataset: str, rows: list[TableRow], results: Path) -> pd.D
             "n_test": _one_or_all(m["n"] for m in measured),
             "training_seeds": _one_or_all(row.train_seeds),
         }
-        for quantity in _with_unlisted(AUTOENCODER, [], [m["values"] for m in measured]):
-            line |= mean_and_std(quantity, [m["values"].get(quantity.name) for m in measured])
+        line |= _columns([*AUTOENCODER, *_unknown(measured)], measured)
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -129,6 +169,8 @@ def cost_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFram
     """
     lines = []
     for row in rows:
+        if row.submission:
+            continue
         stages = [
             {stage: read_json(folder / f"{stage}.run.json") for stage in row.stages}
             for _, folder in training_folders(results, dataset, row)
@@ -182,14 +224,6 @@ def _identity(
 
 def _one_or_all(values: Iterable[object]) -> str:
     return " ".join(str(value) for value in dict.fromkeys(values))
-
-
-def _with_unlisted(
-    quantities: list[Quantity], elsewhere: list[Quantity], measured: list[Mapping[str, object]]
-) -> list[Quantity]:
-    """The quantities, then every measured one that no list names: a new metric needs no change here."""
-    listed = {quantity.name for quantity in (*quantities, *elsewhere)}
-    return quantities + [Quantity(name) for name in sorted({name for values in measured for name in values} - listed)]
 
 
 def _beside(table: pd.DataFrame) -> pd.DataFrame:

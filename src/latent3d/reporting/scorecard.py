@@ -1,0 +1,52 @@
+"""The table that `latent3d score` prints: values with their intervals, beside those of real molecules."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from latent3d.metrics.registry import DIRECTION_LABELS, FAMILIES, UNIT_LABELS, Quantity
+
+
+def print_scorecard(file: Path, folder: Path, metrics: dict[str, Any]) -> None:
+    """Print the metrics of one file to stdout; what was not measured is left out."""
+    console = Console(highlight=False)
+    reference = metrics["reference"]
+    counts = ", ".join(f"{count} {reason}" for reason, count in metrics["failures"].items())
+    console.print(f"\n[bold]{file}[/bold]: {metrics['n_requested']:,} samples; not valid: {counts or 'none'}")
+    if reference:
+        console.print(f"compared with: {reference['description']} (real data: at most 10,000 of the test molecules)")
+    floor = (reference or {}).get("floor", {})
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    headings = ["", "", "value", "95 % interval", *(["real data"] if floor else [])]
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=True)
+    for family, quantities in FAMILIES.items():
+        lines = [_line(quantity, metrics, floor) for quantity in quantities]
+        lines = [line for line in lines if line is not None]
+        if lines:
+            table.add_row(f"[bold]{family}[/bold]")
+        for line in lines:
+            table.add_row(*(line if floor else line[:-1]))
+    console.print(table)
+    console.print(f"Every sample and why it failed: {folder / 'ledger.csv'}; all values: {folder / 'metrics.json'}")
+
+
+def _line(quantity: Quantity, metrics: dict[str, Any], floor: dict[str, Any]) -> tuple[str, ...] | None:
+    value = metrics["values"].get(quantity.name)
+    if value is None:
+        return None
+    unit = ", ".join(
+        label for label in (UNIT_LABELS.get(quantity.unit), DIRECTION_LABELS.get(quantity.direction)) if label
+    )
+    interval = metrics["intervals"].get(quantity.name)
+    limits = "" if interval is None else " to ".join(_number(quantity, limit) for limit in interval)
+    real = floor.get(quantity.name)
+    name = quantity.name.replace("_", " ")
+    return f"  {name}", unit, _number(quantity, value), limits, "" if real is None else _number(quantity, real)
+
+
+def _number(quantity: Quantity, value: float) -> str:
+    value *= quantity.scale
+    return f"{value:.2f}" if quantity.unit == "pct" else f"{value:.4g}"
