@@ -323,7 +323,9 @@ def _validate(model: type[Model], raw: Any, where: str) -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise UserError(_sentence(error.errors()[0], model, where)) from error
+        # An unknown key first: it is often the misspelt one that is said to be missing.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        raise UserError(_sentence(first, model, where)) from error
 
 
 def _sentence(error: Mapping[str, Any], model: type[BaseModel], where: str) -> str:

@@ -302,7 +302,8 @@ def test_an_sdf_record_with_an_unknown_element_says_which(tmp_path, version):
     mol = Chem.AddHs(Chem.MolFromSmiles("CO"))
     AllChem.Compute2DCoords(mol)
     block = Chem.MolToMolBlock(mol) if version == "V2000" else Chem.MolToV3KMolBlock(mol)
-    (tmp_path / "a.sdf").write_text(block.replace(" O ", " Qq" if version == "V2000" else " Qq ", 1) + "$$$$\n" + block + "$$$$\n")
+    unknown = block.replace(" O ", " Qq" if version == "V2000" else " Qq ", 1)
+    (tmp_path / "a.sdf").write_text(f"{unknown}$$$$\n{block}$$$$\n")
     molecules = read_molecules(tmp_path / "a.sdf")
     assert molecules.table["status"].tolist() == ["foreign_element", "ok"]
     assert "'Qq'" in molecules.table["problem"][0]

@@ -23,8 +23,8 @@ def grouped(counts):
     return total
 
 
-def of_one_dataset(tables=4, figures=4):
-    kinds = {"prepare": 1, "energy_reference": 1, "train": TRAINED, "reconstruct": 1}
+def of_one_dataset(tables=5, figures=4):
+    kinds = {"prepare": 1, "reference": 1, "energy_reference": 1, "train": TRAINED, "reconstruct": 1}
     measured = {"sample": ROWS, "relax": RELAXED, "energy": ROWS, "score": ROWS}
     return {**kinds, **measured, "table_quality": 1, "table": tables - 1, "figure": figures}
 
@@ -57,7 +57,7 @@ def test_training_seeds_multiply_trained_rows_only(jobs):
 
 
 def test_more_sampling_seeds_are_no_more_jobs(jobs):
-    assert jobs("results/table_mini.csv", "--config", "sample_seeds=[0,1,2,3,4]")["sample_mini"] == ROWS
+    assert grouped(jobs("results/table_mini.csv", "--config", "sample_seeds=[0,1,2,3,4]"))["sample"] == ROWS
 
 
 def test_a_users_own_dataset(jobs, tmp_path):
@@ -70,11 +70,31 @@ def test_a_users_own_dataset(jobs, tmp_path):
     assert counts == {**of_one_dataset(), "report": 1, "all": 1}
 
 
+def test_submissions_are_rows_with_one_job_per_file(jobs, snakemake, tmp_path):
+    for name in ("a.sdf", "b.sdf"):
+        (tmp_path / name).touch()
+    (tmp_path / "my.yaml").write_text("submissions: {theirs: {file: [a.sdf, b.sdf], datasets: [mini]}}\n")
+    target = "results/table_mini.csv", "--configfile", "my.yaml"
+    with_submission, without = grouped(jobs(*target)), grouped(jobs(target[0]))
+    more = {kind: count - without.get(kind, 0) for kind, count in with_submission.items()}
+    expected = {"submission": 2, "energy": 1, "score": 1}
+    assert {kind: n for kind, n in more.items() if n and kind != "total"} == expected
+    # Not a row of other datasets, and after MMFF94 only if asked for.
+    assert "submission" not in grouped(jobs("results/table_qm9.csv", *target[1:]))
+    (tmp_path / "my.yaml").write_text(
+        "submissions: {theirs: {file: a.sdf, datasets: [mini], geometries: [raw, mmff], published: {raw: edm}}}\n"
+    )
+    assert grouped(jobs(*target))["relax"] == without["relax"] + 1
+    # What it cost is not known.
+    done = snakemake("results/table_cost_mini.csv", *target[1:], "-n")
+    assert "theirs" not in re.sub(r"--rows '.*'", "", done.stdout + done.stderr)
+
+
 def test_every_command_is_one_that_the_package_has(snakemake):
     done = snakemake("-n", "-p", "all")
     called = set(re.findall(r"Shell command: latent3d (\S+)", done.stdout + done.stderr))
     expected = {"download", "prepare", "train", "reconstruct", "sample", "relax"}
-    expected |= {"energy", "score", "table", "figure", "report"}
+    expected |= {"reference", "energy", "score", "table", "figure", "report"}
     assert called == expected
 
 
@@ -105,6 +125,20 @@ def test_every_command_is_one_that_the_package_has(snakemake):
             "rows: {latent3d: {overrides: {topology: {stepz: 5}}}}",
             "stage 'topology': unknown hyper-parameter 'stepz'. Did you mean 'steps'?",
         ),
+        (
+            "submissions: {theirs: {file: nowhere.sdf, datasets: [mini]}}",
+            "config key submissions.theirs.file: nowhere.sdf does not exist.",
+        ),
+        (
+            "submissions: {cloud: {file: Snakefile, datasets: [mini]}}",
+            "config key submissions.cloud: there is a row of that name already.",
+        ),
+        (
+            "submissions: {theirs: {fiel: a.sdf, datasets: [mini]}}",
+            "unknown key 'submissions.theirs.fiel'. Did you mean 'file'?",
+        ),
+        ("metrics: {posebusters: some}", "key 'metrics.posebusters"),
+        ("metrics: {posbusters: 5}", "unknown key 'metrics.posbusters'. Did you mean 'posebusters'?"),
         (
             "datasets: {mine: {source: file, file: nowhere.sdf}}",
             "config key datasets.mine.file: nowhere.sdf does not exist.",

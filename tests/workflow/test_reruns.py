@@ -1,5 +1,12 @@
 """What a change makes again: that stage and what follows, nothing else."""
 
+import re
+
+
+def kinds(counts):
+    """Number of jobs by kind and geometries, e.g. score_raw_mmff, of rules that are made per dataset."""
+    return {re.sub(r"_mine_(\w+)_\d+$", r"_\1", rule): count for rule, count in counts.items()}
+
 
 def test_nothing_when_nothing_changed(finished_run):
     assert finished_run("") == {}
@@ -10,27 +17,27 @@ def test_device_changes_nothing(finished_run):
 
 
 def test_a_hyperparameter_of_the_last_stage(finished_run):
-    counts = finished_run("rows: {latent3d: {overrides: {diffusion: {steps: 7}}}}\n")
+    counts = kinds(finished_run("rows: {latent3d: {overrides: {diffusion: {steps: 7}}}}\n"))
     assert counts["train"] == 1
-    assert counts["sample_mine"] == 2  # latent3d, and ETKDG on its graphs
-    assert counts["score_mine_raw_mmff"] == 2
-    assert counts["table"] == 2  # energy and cost
-    assert not {"prepare", "energy_reference", "reconstruct", "score_mine_raw"} & set(counts)
+    assert counts["sample_raw_mmff"] == 2  # latent3d, and ETKDG on its graphs
+    assert counts["score_raw_mmff"] == 2
+    assert counts["table"] == 3  # distribution, energy and cost
+    assert not {"prepare", "reference", "energy_reference", "reconstruct", "score_raw"} & set(counts)
 
 
 def test_a_hyperparameter_of_an_autoencoder(finished_run):
-    counts = finished_run("rows: {latent3d: {overrides: {geometry: {steps: 7}}}}\n")
-    assert (counts["train"], counts["reconstruct"], counts["table"]) == (2, 1, 3)  # geometry, then diffusion
-    assert counts["sample_mine"] == 2
+    counts = kinds(finished_run("rows: {latent3d: {overrides: {geometry: {steps: 7}}}}\n"))
+    assert (counts["train"], counts["reconstruct"], counts["table"]) == (2, 1, 4)  # geometry, then diffusion
+    assert counts["sample_raw_mmff"] == 2
 
 
 def test_a_sampling_hyperparameter_trains_nothing(finished_run):
-    counts = finished_run("rows: {latent3d: {overrides: {sampling: {steps: 7}}}}\n")
-    assert counts["sample_mine"] == 2
+    counts = kinds(finished_run("rows: {latent3d: {overrides: {sampling: {steps: 7}}}}\n"))
+    assert counts["sample_raw_mmff"] == 2
     assert not {"train", "reconstruct"} & set(counts)
 
 
 def test_a_new_row_makes_its_own_samples_alone(finished_run):
-    counts = finished_run("rows: {noise_0.5: {base: controls, geometries: [raw]}}\n")
-    assert (counts["sample_mine"], counts["score_mine_raw"]) == (1, 1)
+    counts = kinds(finished_run("rows: {noise_0.5: {base: controls, geometries: [raw]}}\n"))
+    assert (counts["sample_raw"], counts["score_raw"]) == (1, 1)
     assert "train" not in counts

@@ -128,8 +128,8 @@ def sample_seeds(dataset, row):
 def groups():
     """(label, dataset, geometries, sampling seeds, rows) of which one job's outputs are the same.
 
-    Every measuring stage has one rule for each: an output list cannot depend on wildcards, and datasets and submissions
-    differ in sampling seeds, rows in geometries.
+    Every measuring stage has one rule for each, since an output list cannot depend on wildcards, and datasets and
+    submissions differ in sampling seeds, rows in geometries.
     """
     for dataset in CONFIGURATION.datasets:
         alike = {}
@@ -254,6 +254,13 @@ def published(dataset, row):
     if CONFIGURATION.rows[row].published is not None:
         return CONFIGURATION.rows[row].published
     return {} if CONFIGURATION.rows[row].overrides else SYSTEMS[row].published
+
+
+def metric_options(_):
+    """What `latent3d score` measures, as its options."""
+    metrics = CONFIGURATION.metrics
+    fcd = "--fcd" if metrics.fcd else "--no-fcd"
+    return f"--posebusters {metrics.posebusters} --energy-ratio {metrics.energy_ratio} {fcd}"
 
 
 def table_inputs(wildcards):

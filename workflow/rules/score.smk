@@ -1,13 +1,6 @@
 """Metrics. One job covers all sampling seeds and geometries of a row and training seed (see `groups`)."""
 
 
-def metric_options(_):
-    """What `latent3d score` measures, as its options."""
-    metrics = CONFIGURATION.metrics
-    fcd = "--fcd" if metrics.fcd else "--no-fcd"
-    return f"--posebusters {metrics.posebusters} --energy-ratio {metrics.energy_ratio} {fcd}"
-
-
 rule reference:
     """Statistics of the training molecules, made once, and what the test molecules score."""
     input:

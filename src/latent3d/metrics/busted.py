@@ -1,13 +1,12 @@
 """PoseBusters on samples: the quick tests on all (or a seeded subset), the slow energy-ratio test on a smaller one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from latent3d.metrics.measurement import Measurement
 from latent3d.metrics.population import map_groups
-from latent3d.metrics.posebusters import energy_test, quick_tests
 from latent3d.metrics.registry import POSEBUSTERS, POSEBUSTERS_TESTS, QUICK_TESTS
 from latent3d.molecules.molecules import Molecule, Molecules
 from latent3d.molecules.perception import perceive_bonds
@@ -75,15 +74,22 @@ def not_measured(measured: Measurement) -> None:
     measured.missing(POSEBUSTERS)
 
 
+# PoseBusters is imported where it runs: scoring without it needs neither the package nor its second of start-up.
 def _quick_group(molecules: list[Molecule]) -> list[dict[str, bool | None] | str]:
+    from latent3d.metrics.posebusters import quick_tests
+
     return [_with_graph(molecule, quick_tests) for molecule in molecules]
 
 
 def _energy_group(molecules: list[Molecule]) -> list[dict[str, bool | None] | str]:
+    from latent3d.metrics.posebusters import energy_test
+
     return [_with_graph(molecule, lambda graph: {ENERGY_TEST: energy_test(graph)}) for molecule in molecules]
 
 
-def _with_graph(molecule: Molecule, function) -> dict[str, bool | None] | str:  # noqa: ANN001
+def _with_graph(
+    molecule: Molecule, function: Callable[[Molecule], dict[str, bool | None]]
+) -> dict[str, bool | None] | str:
     graph, status = (molecule, "ok") if molecule.bonds is not None else perceive_bonds(molecule)
     if status == "ok" and not (len(graph) and np.isfinite(graph.positions).all()):
         status = "nan_coordinates" if len(graph) else "decode_failed"

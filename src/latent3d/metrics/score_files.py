@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from latent3d.errors import UserError
 from latent3d.files import atomic_path, beside, hash_file, write_json
+from latent3d.metrics import stability
 from latent3d.metrics.population import run_task
 from latent3d.metrics.reference import Reference, make_reference, read_reference_molecules
 from latent3d.metrics.reference_file import cached_statistics, dataset_file, read_reference, write_reference
@@ -26,7 +27,6 @@ from latent3d.workers import Workers
 TASK_SECONDS = 600.0
 FLOOR = {"posebusters": 1000, "energy_ratio": 100}
 """Test molecules that get PoseBusters' tests in the statistics of `--reference`: enough for a floor."""
-_VERSIONS = ["latent3d", "numpy", "rdkit", "scipy", "posebusters", "fcd", "torch"]
 
 
 def score_files(
@@ -136,7 +136,12 @@ def _score_file(
             "fcd": options.fcd,
             "seed": options.seed,
         },
-        "versions": versions(_VERSIONS),
+        "valence_table": {"version": stability.VERSION, "min_share": stability.MIN_SHARE},
+        "versions": versions(
+            ["latent3d", "numpy", "rdkit", "scipy"]
+            + ["posebusters"] * (options.posebusters != 0)
+            + ["fcd", "torch"] * options.fcd
+        ),
     }
     with atomic_path(out / "ledger.csv") as temporary:
         ledger.to_csv(temporary, index=False)
