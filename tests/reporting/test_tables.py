@@ -11,6 +11,7 @@ from latent3d.reporting.rows import parse_rows
 from latent3d.reporting.tables import (
     autoencoder_table,
     cost_table,
+    distribution_table,
     energy_table,
     mean_and_std,
     quality_table,
@@ -81,6 +82,19 @@ def test_missing_values_are_left_out_of_the_mean_and_are_not_zero():
     columns = mean_and_std(Quantity("x", "s", "down"), [1.0, None, 3.0])
     assert columns == {"x_s_down": 2.0, "x_s_down_std": pytest.approx(np.sqrt(2))}
     assert np.isnan(mean_and_std(Quantity("x"), [None])["x"])
+
+
+def test_published_distances_are_matched_by_protocol(results, rows):
+    table = distribution_table("toy", rows, results, read_published(PUBLISHED))
+    ours = line(table, "ours", "mmff")
+    assert ours["mw_max_bin_down_published"] == 0.065033
+    assert ours["mw_max_bin_matched_down_published"] == 0.02245
+    assert ours["logp_wasserstein_down_published"] == 0.0705076
+    # Its Hellinger distance is over other bins.
+    assert "mw_hellinger_down_published" not in table
+    columns = list(table.columns)
+    assert columns.index("mw_max_bin_down_published") == columns.index("mw_max_bin_down_std") + 1
+    assert np.isnan(line(table, "data_test", "raw")["mw_max_bin_down_published"])
 
 
 def test_published_values_stand_beside_ours_and_come_from_one_source(results, rows):

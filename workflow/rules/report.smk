@@ -36,6 +36,7 @@ rule table:
     input:
         measurements=lambda wildcards: table_inputs(wildcards),
         data="results/{dataset}/dataset.parquet",
+        published=f"{RESOURCES}/published/published_results.csv",
     output:
         report(
             "results/table_{table}_{dataset}.csv",
@@ -54,7 +55,7 @@ rule table:
         "{wildcards.dataset}: table of {wildcards.table}"
     shell:
         "latent3d table {wildcards.table} --dataset {wildcards.dataset} --rows {params.rows:q} --results results"
-        " --out {output:q} 2>&1 | tee -i {log:q}"
+        " --published {input.published:q} --out {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule figure:

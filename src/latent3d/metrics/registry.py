@@ -144,6 +144,17 @@ _DISTANCES = {
 }
 
 
+_AS_PUBLISHED = {"mw": "mw", "logp": "alogp", "tpsa": "psa", "qed": "qed"}
+_DISTANCES_AS_PUBLISHED = {"max_bin": "max_bin_difference", "wasserstein": "wasserstein"}
+"""LDM-3DG's Hellinger distance is over other bins than ours."""
+
+
+def _published_distance(descriptor: str, distance: str) -> str | None:
+    if descriptor not in _AS_PUBLISHED or distance not in _DISTANCES_AS_PUBLISHED:
+        return None
+    return f"{_AS_PUBLISHED[descriptor]}_{_DISTANCES_AS_PUBLISHED[distance]}"
+
+
 def _descriptor_distances(matched: str, remark: str) -> list[Quantity]:
     return [
         Quantity(
@@ -151,6 +162,7 @@ def _descriptor_distances(matched: str, remark: str) -> list[Quantity]:
             _DESCRIPTOR_UNITS.get(descriptor, "") if distance == "wasserstein" else "",
             "down",
             f"{what[0].upper()}{what[1:]}, strictly valid samples against training molecules: {text}{remark}.",
+            published=_published_distance(descriptor, distance),
         )
         for descriptor, what in DESCRIPTORS.items()
         for distance, text in _DISTANCES.items()
@@ -181,8 +193,8 @@ SIMILARITY = [
         "snn",
         "",
         "",
-        "Mean Tanimoto similarity of each strictly valid sample to its nearest of at most 10,000 training molecules (as "
-        "MOSES, but 2048 bits). High values also come from copying: compare with test data.",
+        "Mean Tanimoto similarity of each strictly valid sample to its nearest of at most 10,000 training molecules "
+        "(as MOSES, but 2048 bits). High values also come from copying: compare with test data.",
     ),
     Quantity(
         "fragment_similarity", "", "up", "Cosine similarity of counts of BRICS fragments to the training molecules'."

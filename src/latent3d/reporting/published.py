@@ -9,6 +9,9 @@ from latent3d.metrics.registry import Quantity
 
 TRUST = ["read_from_author_repository", "read_second_hand", "unverified"]
 TABLE, DATASET = "qm9_unconditional", "qm9"
+DISTANCES_TABLE = "qm9_distribution"
+DISTANCES_PROTOCOLS = {False: "ldm3dg_notebook", True: "ldm3dg_notebook_size_matched"}
+"""Protocols of published distances between property distributions, by whether samples are size-matched."""
 
 
 def read_published(path: Path | str) -> pd.DataFrame:
@@ -50,3 +53,24 @@ def published_values(numbers: pd.DataFrame, system: str, quantities: list[Quanti
         "published_protocol": protocol,
         "published_source": f"{source} ({status})",
     }
+
+
+def published_distances(numbers: pd.DataFrame, system: str, quantities: list[Quantity]) -> dict[str, object]:
+    """Columns with a system's published distances between property distributions; empty where there are none."""
+    columns: dict[str, object] = {}
+    sources: dict[str, None] = {}
+    for matched, protocol in DISTANCES_PROTOCOLS.items():
+        wanted = {q.published: q for q in quantities if q.published and q.name.endswith("_matched") == matched}
+        lines = numbers[
+            (numbers["table"] == DISTANCES_TABLE)
+            & (numbers["dataset"] == DATASET)
+            & (numbers["system"] == system)
+            & (numbers["protocol"] == protocol)
+            & numbers["metric"].isin(wanted)
+        ]
+        for line in lines.itertuples(index=False):
+            columns[f"{wanted[line.metric].column}_published"] = line.value
+            sources[f"{protocol}: {line.source} ({line.status})"] = None
+    if columns:
+        columns |= {"published_system": system, "published_source": "; ".join(sources)}
+    return columns

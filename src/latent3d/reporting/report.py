@@ -113,7 +113,8 @@ def _cell(line: dict, name: str) -> dict:
     std = line.get(f"{name}_std", float("nan"))
     title = ""
     if name.endswith("_published"):
-        title = f"{line['published_system']}: {line['published_protocol']}, {line['published_source']}"
+        details = [line.get("published_protocol"), line["published_source"]]
+        title = f"{line['published_system']}: {', '.join(detail for detail in details if isinstance(detail, str))}"
     return {"text": _number(name, float(value), std), "sort": float(value), "title": title}
 
 

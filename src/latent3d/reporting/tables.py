@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from latent3d.files import atomic_path, read_json
 from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
 from latent3d.metrics.registry import AUTOENCODER, DISTRIBUTION, ENERGY, FAMILIES, QUALITY, Quantity
-from latent3d.reporting.published import published_values
+from latent3d.reporting.published import published_distances, published_values
 from latent3d.reporting.rows import TableRow, describe_subset, sample_folders, training_folders
 
 
@@ -27,10 +27,10 @@ def make_table(
     Raises:
         UserError: a measurement is missing or unreadable.
     """
-    if name == "quality":
-        return quality_table(dataset, rows, results, published)
+    if name in ("quality", "distribution"):
+        maker = quality_table if name == "quality" else distribution_table
+        return maker(dataset, rows, results, published)
     makers = {
-        "distribution": distribution_table,
         "energy": energy_table,
         "autoencoder": autoencoder_table,
         "cost": cost_table,
@@ -72,15 +72,18 @@ def quality_table(
     return _beside(pd.DataFrame(lines))
 
 
-def distribution_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
+def distribution_table(
+    dataset: str, rows: list[TableRow], results: Path, published: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Distances of scalar properties to the training molecules, size-matched and not; FCD, similarity, unseen parts."""
-    return pd.DataFrame(
-        [
-            _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
-            | _columns(DISTRIBUTION, measured)
-            for row, geometry, measured in _measurements(dataset, rows, results)
-        ]
-    )
+    lines = []
+    for row, geometry, measured in _measurements(dataset, rows, results):
+        line = _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
+        line |= _columns(DISTRIBUTION, measured)
+        if published is not None and geometry in row.published:
+            line |= published_distances(published, row.published[geometry], DISTRIBUTION)
+        lines.append(line)
+    return _beside(pd.DataFrame(lines))
 
 
 def _measurements(
