@@ -1,7 +1,6 @@
 """PoseBusters on samples: the quick tests on all (or a seeded subset), the slow energy-ratio test on a smaller one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,18 +15,6 @@ ENERGY_TEST = "internal_energy"
 _GROUP, _QUICK_SECONDS, _ENERGY_SECONDS = 20, 30.0, 120.0
 
 
-@dataclass(frozen=True)
-class Busted:
-    """Verdicts on N samples.
-
-    Attributes:
-        verdict: [N] None where not tested, `ok`, or the failed tests joined by `;`, each with `undefined` where it gave
-            NaN or raised; `no_graph`, `timeout` or `crashed` where nothing could be tested.
-    """
-
-    verdict: list[str | None]
-
-
 def bust(
     samples: Molecules,
     usable: np.ndarray,
@@ -36,8 +23,11 @@ def bust(
     seed: int,
     workers: Workers,
     measured: Measurement,
-) -> Busted:
-    """Test samples and add the values of registry.POSEBUSTERS to `measured`.
+) -> list[str | None]:
+    """Test samples, add the values of registry.POSEBUSTERS to `measured`, and return the verdict on each.
+
+    A verdict is None where the sample was not tested; `ok`; the failed tests joined by `;`, with `undefined` after
+    those that gave NaN or raised; or why nothing could be tested: `sample_failed`, `no_graph`, `timeout`, `crashed`.
 
     Args:
         samples: N molecules; bonds that are unknown are perceived.
@@ -66,7 +56,7 @@ def bust(
                 new = old | (new if isinstance(new, dict) else {ENERGY_TEST: None})
             results[row] = new
     _measure(results, tested.tolist(), with_energy.tolist(), measured)
-    return Busted([_verdict(results.get(row)) for row in range(len(samples))])
+    return [_verdict(results.get(row)) for row in range(len(samples))]
 
 
 def not_measured(measured: Measurement) -> None:

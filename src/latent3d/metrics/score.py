@@ -81,9 +81,7 @@ def score(
     if flat or options.posebusters == 0:
         busted.not_measured(out)
     else:
-        verdicts = busted.bust(
-            samples, usable, options.posebusters, options.energy_ratio, options.seed, workers, out
-        ).verdict
+        verdicts = busted.bust(samples, usable, options.posebusters, options.energy_ratio, options.seed, workers, out)
     gfn2 = _energies(energies, reference_energies, status, usable, out)
     ledger = _ledger(samples, population, reference, flat).assign(
         sample=status, stability=stability, posebusters=pd.Series(verdicts, dtype=object), gfn2=gfn2
