@@ -256,11 +256,15 @@ def published(dataset, row):
     return {} if CONFIGURATION.rows[row].overrides else SYSTEMS[row].published
 
 
+def fcd_option(_):
+    """Whether the Fréchet ChemNet distance is measured, as an option."""
+    return "--fcd" if CONFIGURATION.metrics.fcd else "--no-fcd"
+
+
 def metric_options(_):
     """What `latent3d score` measures, as its options."""
     metrics = CONFIGURATION.metrics
-    fcd = "--fcd" if metrics.fcd else "--no-fcd"
-    return f"--posebusters {metrics.posebusters} --energy-ratio {metrics.energy_ratio} {fcd}"
+    return f"--posebusters {metrics.posebusters} --energy-ratio {metrics.energy_ratio} {fcd_option(_)}"
 
 
 def table_inputs(wildcards):
