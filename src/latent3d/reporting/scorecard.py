@@ -1,5 +1,6 @@
 """The table that `latent3d score` prints: values with their intervals, beside those of real molecules."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ from latent3d.metrics.registry import DIRECTION_LABELS, FAMILIES, UNIT_LABELS, Q
 
 def print_scorecard(file: Path, folder: Path, metrics: dict[str, Any]) -> None:
     """Print the metrics of one file to stdout; what was not measured is left out."""
-    console = Console(highlight=False)
+    # A file or pipe has no width to fit.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     reference = metrics["reference"]
     counts = ", ".join(f"{count} {reason}" for reason, count in metrics["failures"].items())
     console.print(f"\n[bold]{file}[/bold]: {metrics['n_requested']:,} samples; not valid: {counts or 'none'}")
     if reference:
         console.print(f"compared with: {reference['description']} (real data: at most 10,000 of the test molecules)")
     floor = (reference or {}).get("floor", {})
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     headings = ["", "", "value", "95 % interval", *(["real data"] if floor else [])]
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=True)
@@ -41,12 +43,16 @@ def _line(quantity: Quantity, metrics: dict[str, Any], floor: dict[str, Any]) ->
         label for label in (UNIT_LABELS.get(quantity.unit), DIRECTION_LABELS.get(quantity.direction)) if label
     )
     interval = metrics["intervals"].get(quantity.name)
-    limits = "" if interval is None else " to ".join(_number(quantity, limit) for limit in interval)
+    limits = "" if interval is None else " to ".join(_limit(quantity, limit) for limit in interval)
     real = floor.get(quantity.name)
-    name = quantity.name.replace("_", " ")
+    name = quantity.name.removeprefix("posebusters_").replace("_", " ")
     return f"  {name}", unit, _number(quantity, value), limits, "" if real is None else _number(quantity, real)
 
 
-def _number(quantity: Quantity, value: float) -> str:
+def _limit(quantity: Quantity, limit: float | None) -> str:
+    return "∞" if limit is None else _number(quantity, limit)
+
+
+def _number(quantity: Quantity, value: float, digits: int = 4) -> str:
     value *= quantity.scale
-    return f"{value:.2f}" if quantity.unit == "pct" else f"{value:.4g}"
+    return f"{value:.2f}" if quantity.unit == "pct" else f"{value:.{digits}g}"
