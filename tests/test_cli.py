@@ -57,6 +57,10 @@ WEIGHTS = [
         ([*RECONSTRUCT, "--weights", "topology=diffusion.safetensors", *WEIGHTS[2:4]], "stage 'diffusion', not of"),
         (["score", "none.parquet", "--reference", "dataset.parquet"], "none.parquet does not exist"),
         (["energy", "none.parquet"], "none.parquet does not exist"),
+        (["energy", "dataset.parquet", "--shard", "4/3"], "--shard 4/3: give I/N"),
+        (["energy", "dataset.parquet", "--relaxation", "some"], "--relaxation some: give a number of samples, or all"),
+        (["energy", "dataset.parquet", "--join", "2"], "energies.1-of-2.parquet does not exist"),
+        (["energy", "no_split.parquet", "--split", "test"], "no column 'split'"),
         (["table", "qualty", "--dataset", "d", "--rows", "[]", "--out", "t.csv"], "qualty"),
     ],
 )

@@ -230,7 +230,7 @@ def _table(
 
 @app.command("figure")
 def _figure(
-    name: str = Argument(help="quality, energy, samples or training"),
+    name: str = Argument(help="quality, energy, relaxation, samples or training"),
     dataset: str = Option(help="name of the dataset, a folder under --results"),
     rows: str = Option(help="JSON list of rows (see reporting/rows.py), as the workflow writes it"),
     results: Path = Option(Path("results"), help="folder with the measurements"),
@@ -277,7 +277,7 @@ def _score(
     reference: str | None = Option(
         None, help="what to compare with: qm9, mini, a molecule file, or a file of latent3d reference"
     ),
-    reference_energies: Path | None = Option(None, help="gfn2.parquet of real molecules, for the energy distance"),
+    reference_energies: Path | None = Option(None, help="energies.parquet of real molecules, for the energy distances"),
     out: list[Path] = Option([], help="folder for metrics.json and ledger.csv, once per file; default FILE_score"),
     posebusters: str = _POSEBUSTERS,
     energy_ratio: str = _ENERGY_RATIO,
@@ -345,13 +345,43 @@ def _count(option: str, text: str) -> int | None:
 
 @app.command("energy")
 def _energy(
-    files: list[Path] = Argument(help="samples.parquet files (or a dataset's Parquet file)"),
+    files: list[Path] = Argument(help="molecules with coordinates: .sdf, .xyz (also .gz) or .parquet"),
+    relaxation: str = Option("all", help="samples of each file to relax with GFN2-xTB: a number (seeded draw), or all"),
+    strain: str = Option("all", help="samples that get an MMFF94s strain energy, likewise"),
+    dynamics: str = Option("0", help="samples that get 10 ps of MMFF94s dynamics, likewise"),
+    gfn2_dynamics: str = Option("0", help="samples that get 10 ps of GFN2-xTB dynamics, likewise; a minute each"),
+    split: str | None = Option(None, help="of a dataset's file: only the molecules of this split, e.g. test"),
+    shard: str = Option("1/1", help="I/N: only the I-th of N parts of every file, for --join"),
+    join: int | None = Option(None, min=1, help="compute nothing: put the parts of this many shards together"),
+    seed: int = Option(0, min=0, help="of the draws and of the dynamics"),
     processes: int = Option(_cores(), min=1, help="worker processes, one thread each"),
+    checkpoints: Path = Option(Path("checkpoints"), help="folder for finished work; an interrupted run continues"),
 ) -> None:
-    """Write gfn2.parquet (GFN2-xTB single points) beside each samples file."""
-    from latent3d.energy.evaluate import evaluate_files
+    """Write energies.parquet beside each file: single points of all samples, relaxations, strain, dynamics."""
+    if join is not None:
+        from latent3d.energy.energies_file import join_shards
 
-    evaluate_files(files, processes)
+        for file in files:
+            join_shards(file, join)
+        return
+    from latent3d.energy.evaluate import Request, evaluate_files
+
+    request = Request(
+        _count("--relaxation", relaxation),
+        _count("--strain", strain),
+        _count("--dynamics", dynamics),
+        _count("--gfn2-dynamics", gfn2_dynamics),
+        seed,
+    )
+    evaluate_files(files, request, processes, checkpoints, split, _shard(shard))
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """(i, n) of `i/n`, the i-th of n."""
+    number, slash, shards = text.partition("/")
+    if not (slash and number.isdecimal() and shards.isdecimal() and 1 <= int(number) <= int(shards)):
+        raise UserError(f"--shard {text}: give I/N, the I-th of N parts, e.g. 1/3.")
+    return int(number), int(shards)
 
 
 @app.command("mini")

@@ -37,6 +37,7 @@ Geometry = Literal["raw", "mmff"]
 Precision = Literal["32-true", "bf16-mixed"]
 Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_unique)]
 Geometries = Annotated[list[Geometry], Field(min_length=1), AfterValidator(_unique)]
+Count = NonNegativeInt | Literal["all"]
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
 TABLES = ("quality", "distribution", "energy", "autoencoder", "cost")
 """results/table_{name}_{dataset}.csv, of quality table_{dataset}.csv"""
@@ -116,13 +117,21 @@ class Submission(_Strict):
 class Metrics(_Strict):
     """What `latent3d score` measures beside what it always does."""
 
-    posebusters: NonNegativeInt | Literal["all"] = Field(
-        "all", description="samples of each set that get PoseBusters' quick tests (seeded draw)"
-    )
-    energy_ratio: NonNegativeInt | Literal["all"] = Field(
+    posebusters: Count = Field("all", description="samples of each set that get PoseBusters' quick tests (seeded draw)")
+    energy_ratio: Count = Field(
         1000, description="those of them that get its energy-ratio test, which takes most of a second each"
     )
     fcd: bool = Field(True, description="whether to compute the Fréchet ChemNet distance")
+
+
+class Energy(_Strict):
+    """What `latent3d energy` computes of each set of samples beside single points: `all`, or a number (seeded draw)."""
+
+    relaxation: Count = Field("all", description="samples relaxed with GFN2-xTB; about 50 ms each")
+    strain: Count = Field("all", description="samples that get an MMFF94s strain energy; about 20 ms each")
+    dynamics: Count = Field(100, description="samples that get 10 ps of MMFF94s dynamics; about 0.5 s each")
+    gfn2_dynamics: Count = Field(10, description="samples that get 10 ps of GFN2-xTB dynamics; about a minute each")
+    shards: PositiveInt = Field(1, description="jobs over which the energies of a row are spread (a cluster)")
 
 
 class Configuration(_Strict):
@@ -138,6 +147,7 @@ class Configuration(_Strict):
     rows: dict[str, Row]
     submissions: dict[str, Submission] = Field(default_factory=dict)
     metrics: Metrics = Metrics()
+    energy: Energy = Energy()
 
 
 class SystemDefaults(_Strict):
@@ -342,8 +352,9 @@ def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str
     parts: dict[str, type[BaseModel]] = {"datasets": Dataset, "rows": Row, "submissions": Submission}
     if model is Configuration and location[0] in parts and len(location) > 2:
         return list(parts[location[0]].model_fields)
-    if model is Configuration and location[0] == "metrics" and len(location) > 1:
-        return list(Metrics.model_fields)
+    sections: dict[str, type[BaseModel]] = {"metrics": Metrics, "energy": Energy}
+    if model is Configuration and location[0] in sections and len(location) > 1:
+        return list(sections[location[0]].model_fields)
     return list(model.model_fields)
 
 

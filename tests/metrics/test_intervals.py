@@ -5,7 +5,14 @@ import pytest
 import scipy.stats
 
 from latent3d.metrics import intervals
-from latent3d.metrics.intervals import bootstrap_means, bootstrap_ratio, distinct_interval, fold_interval, wilson
+from latent3d.metrics.intervals import (
+    bootstrap_means,
+    bootstrap_ratio,
+    distinct_interval,
+    fold_interval,
+    median_interval,
+    wilson,
+)
 
 TRIALS = 400
 
@@ -195,3 +202,18 @@ def test_fold_interval_by_hand():
     assert fold_interval(1.0, [1.0] * 5) == (1.0, 1.0)
     assert fold_interval(1.0, [1.0]) is None
     assert fold_interval(1.0, [1.0, None, 1.0]) is None
+
+
+def test_median_interval_is_the_exact_one():
+    # Three or fewer of 16 lie below the median with (1 + 16 + 120 + 560) / 2^16 = 1.06 %, four or fewer with 3.8 %.
+    assert median_interval(np.arange(1, 17)) == (4, 13)
+    assert median_interval(np.arange(1, 7)) == (1, 6)
+    assert median_interval(np.arange(5)) is None and median_interval(np.zeros(0)) is None
+    assert median_interval([np.inf] * 3 + [1.0] * 7) == (1.0, np.inf)
+
+
+def test_median_interval_covers():
+    random = np.random.default_rng(0)
+    limits = np.array([median_interval(random.exponential(size=41)) for _ in range(2000)])
+    covered = ((limits[:, 0] <= np.log(2)) & (np.log(2) <= limits[:, 1])).mean()
+    assert 0.95 <= covered < 0.98

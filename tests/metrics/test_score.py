@@ -82,10 +82,11 @@ def test_corrected_stability_names_the_atom(reference, quick_score, from_smiles)
 
 def test_energies(samples, reference, quick_score):
     status = ["ok"] * 5 + ["scf_failed", "nan_coordinates", "decode_failed", "ok", "ok"]
-    energies = pd.DataFrame({"status": status, "energy_per_atom": [-2.0] * 5 + [np.nan] * 3 + [-2.0, -9.0]})
-    ledger, metrics = quick_score(
-        samples, reference, energies=energies, reference_energies=np.array([-2.01, -2.01, np.nan])
+    energies = pd.DataFrame(
+        {"status": status, "energy_per_atom": [-2.0] * 5 + [np.nan] * 3 + [-2.0, -9.0], "heavy_atoms": 1}
     )
+    real = pd.DataFrame({"status": ["ok", "timeout"], "energy_per_atom": [-2.01, np.nan], "heavy_atoms": 1})
+    ledger, metrics = quick_score(samples, reference, energies=energies, reference_energies=real)
     # The untyped sample is a failure whatever energy its left-over geometry has.
     assert metrics["counts"]["gfn2_success"] == 6
     assert metrics["values"]["gfn2_success"] == 0.6
@@ -94,6 +95,9 @@ def test_energies(samples, reference, quick_score):
         "charged": 1, "decode_failed": 1, "ff_untyped": 1, "nan_coordinates": 1, "scf_failed": 1
     }  # fmt: skip
     assert ledger["gfn2"].tolist() == [*status[:9], "ff_untyped"]
+    assert metrics["energy_failures"] == {
+        "single_point": {"decode_failed": 1, "ff_untyped": 1, "nan_coordinates": 1, "scf_failed": 1}
+    }
 
 
 def test_training_molecules_are_not_novel_and_at_no_distance(dataset, reference, quick_score):

@@ -10,7 +10,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-from latent3d.energy import evaluate
+from latent3d.energy import energies_file
 from latent3d.errors import UserError
 from latent3d.metrics.reference_file import write_reference
 from latent3d.metrics.score import Options
@@ -120,6 +120,40 @@ def test_files_that_hold_no_molecules(run, tmp_path):
             run(tmp_path / name)
 
 
+def test_a_status_that_is_the_users_own_is_no_failure(run, tmp_path, dataset, capsys):
+    write_molecules(tmp_path / "a.sdf", dataset.with_columns(status="Approved"))
+    metrics, _ = run(tmp_path / "a.sdf")
+    assert metrics["values"]["strict_validity"] == 1
+    assert "'Approved'" in capsys.readouterr().err
+    write_parquet(tmp_path / "b.parquet", dataset.with_columns(status=range(14)))
+    assert run(tmp_path / "b.parquet")[0]["values"]["strict_validity"] == 1
+
+
+def test_where_bonds_come_from_is_recorded(run, tmp_path, dataset):
+    write_molecules(tmp_path / "a.xyz", dataset)
+    metrics, ledger = run(tmp_path / "a.xyz")
+    assert metrics["counts"]["bonds_perceived"] == 14 and set(ledger["bonds"]) == {"perceived"}
+    write_molecules(tmp_path / "a.sdf", dataset)
+    assert run(tmp_path / "a.sdf")[0]["counts"]["bonds_perceived"] == 0
+
+
+def test_failures_never_cost_the_result(run, tmp_path, from_smiles):
+    methane = from_smiles("C")
+    heavy = Molecule(np.array([100], np.uint8), np.zeros((1, 3), np.float32))
+    table = pd.DataFrame({"note": ["two\n\nlines", "> <x>"]})
+    write_parquet(tmp_path / "a.parquet", from_list([methane, heavy], table))
+    metrics, _ = run(tmp_path / "a.parquet", failures=True)
+    assert metrics["failures"] == {"foreign_element": 1}
+    assert len(read_molecules(tmp_path / "out" / "failures.sdf")) == 1
+
+
+def test_few_samples_have_no_interval_of_sets(run, tmp_path, dataset):
+    write_molecules(tmp_path / "a.parquet", dataset.split("test").take([0, 1, 2]))
+    metrics, _ = run(tmp_path / "a.parquet")
+    assert "bond_length_wasserstein" in metrics["values"]
+    assert not {"bond_length_wasserstein", "mw_wasserstein", "ring_systems_unseen"} & set(metrics["intervals"])
+
+
 def test_repeats_are_byte_identical(run, tmp_path, dataset):
     write_molecules(tmp_path / "a.sdf", dataset)
     written = []
@@ -156,16 +190,21 @@ def test_posebusters_counts_what_it_tested(run, tmp_path, dataset, from_smiles):
 def write_energies(path, status, per_atom, first=100):
     count = len(status)
     pd.DataFrame(
-        {"sample_index": range(first, first + count), "status": status, "energy_per_atom": per_atom}
+        {
+            "sample_index": range(first, first + count),
+            "status": status,
+            "energy_per_atom": per_atom,
+            "heavy_atoms": 3,
+        }
     ).to_parquet(path)
 
 
 def test_energies_belong_to_their_samples(run, tmp_path, dataset):
     samples = tmp_path / "samples.parquet"
     write_parquet(samples, dataset.with_columns(sample_index=range(100, 114)))
-    energies = tmp_path / "gfn2.parquet"
+    energies = tmp_path / "energies.parquet"
     write_energies(energies, ["ok"] * 14, [-2.0] * 14)
-    reference = tmp_path / "reference" / "gfn2.parquet"
+    reference = tmp_path / "reference" / "energies.parquet"
     reference.parent.mkdir()
     write_energies(reference, ["ok", "ok", "timeout"], [-2.01, -2.01, None], first=0)
     values = run(samples, energies=reference)[0]["values"]
@@ -174,14 +213,14 @@ def test_energies_belong_to_their_samples(run, tmp_path, dataset):
     write_energies(energies, ["ok"] * 14, [-1.0] * 14, first=0)
     with pytest.raises(UserError, match="not of the samples"):
         run(samples)
-    rows = pd.DataFrame({"sample_index": range(100, 114), "status": "ok", "charge": 0, "unpaired_electrons": 0})
-    rows[["energy", "energy_per_atom", "dipole", "homo", "lumo", "gap"]] = -1.0
-    evaluate.write_energies(energies, rows, samples_sha256="of samples made before")
+    rows = {"sample_index": range(100, 114), "status": ["ok"] * 14, "energy_per_atom": [-1.0] * 14}
+    rows["heavy_atoms"] = [3] * 14
+    energies_file.write_energies(energies, rows, {"samples_sha256": "of samples made before"})
     with pytest.raises(UserError, match="not of the samples"):
         run(samples)
     energies.write_bytes(b"PAR1 cut off")
     with pytest.raises(UserError, match="Delete it"):
         run(samples)
-    # Beside a file of another name, gfn2.parquet is not its own.
+    # Beside a file of another name, energies.parquet is not its own.
     write_parquet(tmp_path / "mine.parquet", dataset)
     assert run(tmp_path / "mine.parquet")[0]["values"]["gfn2_success"] is None

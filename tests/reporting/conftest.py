@@ -34,20 +34,24 @@ def write_samples(folder, values, failed=()):
     status = ["decode_failed" if number in failed else "ok" for number in range(n)]
     table = pd.DataFrame({"sample_index": range(n), "seed": 0, "status": status})
     write_parquet(folder / "samples.parquet", from_list(molecules(failed), table))
-    energies = np.where(np.isin(range(n), list(failed)), np.nan, -3.0 + 0.01 * np.arange(n))
+    ok, index = ~np.isin(range(n), list(failed)), np.arange(n)
+    reason = np.where(ok, "ok", "decode_failed")
     pd.DataFrame(
         {
-            "sample_index": range(n),
-            "status": ["no_molecule" if number in failed else "ok" for number in range(n)],
-            "energy": energies * 8,
-            "energy_per_atom": energies,
-            "dipole": np.where(np.isnan(energies), np.nan, 2.0),
-            "gap": np.where(np.isnan(energies), np.nan, 7.5),
+            "sample_index": index,
+            "heavy_atoms": 3,
+            "status": reason,
+            "energy_per_atom": np.where(ok, -3.0 + 0.01 * index, np.nan),
+            "relax_status": np.where(index < 6, reason, None),
+            "relaxation_energy": np.where(ok & (index < 6), 0.5 * 3.0**index, np.nan),
+            "graph_survived": np.where(ok & (index < 6), index != 5, None),
         }
-    ).to_parquet(folder / "gfn2.parquet")
+    ).to_parquet(folder / "energies.parquet")
     failures = {"decode_failed": len(failed)} if failed else {}
     provenance = {"samples_sha256": "ab" * 32, "versions": {"rdkit": "2026.9.1"}}
     metrics = {"schema_version": 1, "n_requested": n, "values": values, "failures": failures, "provenance": provenance}
+    metrics["counts"] = {"relaxation_asked": 6}
+    metrics["energy_failures"] = {"single_point": failures, "relaxation": {**failures, "topology_changed": 1}}
     write_json(folder / "metrics.json", metrics)
     write_json(folder / "run.json", {"seconds": 4.0, "peak_memory_mb": 500.0, "device": "cpu"})
 
@@ -55,7 +59,8 @@ def write_samples(folder, values, failed=()):
 def metric_values(stability, wasserstein=1.5):
     names = ["legacy_atom_stability", "legacy_validity", "legacy_uniqueness", "legacy_novelty", "strict_validity"]
     values = dict.fromkeys([*names, "valid_unique", "valid_unique_novel", "gfn2_success"], 0.9)
-    return {**values, "legacy_molecule_stability": stability, "gfn2_energy_per_atom_wasserstein": wasserstein}
+    energies = {"gfn2_energy_per_atom_wasserstein": wasserstein, "relaxation_energy_median": 4.5}
+    return {**values, **energies, "legacy_molecule_stability": stability}
 
 
 ROWS = [

@@ -54,7 +54,7 @@ def test_report_is_one_file_that_opens_offline(made):
     assert "@import" not in page
     assert page.count('<img src="data:image/svg+xml;base64,') == len(FIGURES)
     assert "83.0 ± 2.6" in page  # molecule stability of `ours`, over four sets of samples
-    assert "decode_failed 16" in page and "no_molecule 16" in page
+    assert "decode_failed 16" in page and "relaxation: decode_failed 16, topology_changed 2" in page
     assert "rdkit 2026.9.1" in page
     assert "ab" * 32 in page
 

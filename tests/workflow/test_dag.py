@@ -23,7 +23,7 @@ def grouped(counts):
     return total
 
 
-def of_one_dataset(tables=5, figures=4):
+def of_one_dataset(tables=5, figures=5):
     kinds = {"prepare": 1, "reference": 1, "energy_reference": 1, "train": TRAINED, "reconstruct": 1}
     measured = {"sample": ROWS, "relax": RELAXED, "energy": ROWS, "score": ROWS}
     return {**kinds, **measured, "table_quality": 1, "table": tables - 1, "figure": figures}
@@ -58,6 +58,20 @@ def test_training_seeds_multiply_trained_rows_only(jobs):
 
 def test_more_sampling_seeds_are_no_more_jobs(jobs):
     assert grouped(jobs("results/table_mini.csv", "--config", "sample_seeds=[0,1,2,3,4]"))["sample"] == ROWS
+
+
+def test_shards_are_jobs_and_one_more_joins_them(jobs, snakemake):
+    target = "results/table_energy_mini.csv", "--config"
+    counts = grouped(jobs(*target, "energy={shards: 3}"))
+    joined = sum(count for rule, count in counts.items() if rule.startswith("join_mini"))
+    assert (counts["energy"], joined) == (3 * ROWS, ROWS)
+    done = snakemake("-n", "-p", *target, "energy={shards: 3, relaxation: 50, dynamics: all}")
+    text = done.stdout + done.stderr
+    assert set(re.findall(r"--shard (\S+)", text)) == {"1/3", "2/3", "3/3"}
+    assert text.count("--relaxation 50 --strain all --dynamics all --gfn2-dynamics 10") == 3 * ROWS
+    assert text.count("--join 3") == ROWS
+    alone = grouped(jobs(target[0]))
+    assert alone["energy"] == ROWS and not [rule for rule in alone if rule.startswith("join")]
 
 
 def test_a_users_own_dataset(jobs, tmp_path):
@@ -138,6 +152,9 @@ def test_every_command_is_one_that_the_package_has(snakemake):
             "unknown key 'submissions.theirs.fiel'. Did you mean 'file'?",
         ),
         ("metrics: {posebusters: some}", "key 'metrics.posebusters"),
+        ("energy: {relaxation: some}", "key 'energy.relaxation"),
+        ("energy: {shards: 0}", "key 'energy.shards'"),
+        ("energy: {relaxations: 5}", "unknown key 'energy.relaxations'. Did you mean 'relaxation'?"),
         ("metrics: {posbusters: 5}", "unknown key 'metrics.posbusters'. Did you mean 'posebusters'?"),
         (
             "datasets: {mine: {source: file, file: nowhere.sdf}}",

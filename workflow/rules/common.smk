@@ -267,13 +267,20 @@ def metric_options(_):
     return f"--posebusters {metrics.posebusters} --energy-ratio {metrics.energy_ratio} {fcd_option(_)}"
 
 
+def energy_options(_):
+    """What `latent3d energy` computes, as its options."""
+    energy = CONFIGURATION.energy
+    return (
+        f"--relaxation {energy.relaxation} --strain {energy.strain} --dynamics {energy.dynamics}"
+        f" --gfn2-dynamics {energy.gfn2_dynamics}"
+    )
+
+
 def table_inputs(wildcards):
     """Measurements behind a table other than the main one."""
     dataset = wildcards.dataset
-    if wildcards.table == "distribution":
+    if wildcards.table in ("distribution", "energy"):
         return row_files(dataset, "metrics.json")
-    if wildcards.table == "energy":
-        return row_files(dataset, "gfn2.parquet") + row_files(dataset, "metrics.json")
     if wildcards.table == "autoencoder":
         return [f for row in autoencoder_rows(dataset) for f in stage_files(dataset, row, ".json", ["reconstruction"])]
     trained = [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".run.json")]
@@ -286,16 +293,14 @@ def figure_inputs(wildcards):
     dataset = wildcards.dataset
     if wildcards.figure == "training":
         return [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".log.csv")]
-    return row_files(
-        dataset,
-        {"quality": "metrics.json", "energy": "gfn2.parquet"}.get(wildcards.figure, "samples.parquet"),
-    )
+    files = {"quality": "metrics.json", "energy": "energies.parquet", "relaxation": "energies.parquet"}
+    return row_files(dataset, files.get(wildcards.figure, "samples.parquet"))
 
 
 def tables_and_figures(dataset):
     """All tables and figures of a dataset."""
     names = ["distribution", "energy", "cost"] + (["autoencoder"] if autoencoder_rows(dataset) else [])
-    figures = ["quality", "energy", "samples"] + (
+    figures = ["quality", "energy", "relaxation", "samples"] + (
         ["training"] if any(SYSTEMS[r].stages for r in rows_of(dataset)) else []
     )
     return [

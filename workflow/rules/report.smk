@@ -71,7 +71,7 @@ rule figure:
     log:
         "logs/{dataset}/fig_{figure}.log",
     wildcard_constraints:
-        figure="quality|energy|samples|training",
+        figure="quality|energy|relaxation|samples|training",
     conda:
         "../../envs/base.yaml"
     params:

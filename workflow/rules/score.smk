@@ -27,9 +27,9 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
             f"score_{LABEL}"
         input:
             reference="results/{dataset}/reference.safetensors",
-            reference_energies="results/{dataset}/gfn2.parquet",
+            reference_energies="results/{dataset}/energies.parquet",
             samples=of_samples(GEOMETRIES, SEEDS, "samples.parquet"),
-            energies=of_samples(GEOMETRIES, SEEDS, "gfn2.parquet"),
+            energies=of_samples(GEOMETRIES, SEEDS, "energies.parquet"),
         output:
             of_samples(GEOMETRIES, SEEDS, "ledger.csv"),
             of_samples(GEOMETRIES, SEEDS, "metrics.json"),

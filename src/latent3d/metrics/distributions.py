@@ -13,22 +13,6 @@ POOLED_BINS = 99
 """Bins between the pooled minimum and maximum, as LDM-3DG has them (100 edges)."""
 
 
-def energy_per_atom_wasserstein(samples: np.ndarray, reference: np.ndarray) -> float | None:
-    """First Wasserstein distance between energies per atom.
-
-    Args:
-        samples: [N] hartree per atom; NaN where the calculation failed (report the share of failures beside it).
-        reference: [R] hartree per atom, likewise.
-
-    Returns:
-        kcal/mol per atom; None if either side has no value.
-    """
-    samples, reference = (np.asarray(x, float)[np.isfinite(np.asarray(x, float))] for x in (samples, reference))
-    if not len(samples) or not len(reference):
-        return None
-    return float(wasserstein_distance(samples, reference)) * HARTREE_IN_KCAL_PER_MOL
-
-
 def descriptor_distances(
     samples: np.ndarray, reference: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 from scipy.special import stdtrit
+from scipy.stats import binom
 
 DRAWS = 10_000
 """Bootstrap resamples."""
@@ -100,6 +101,25 @@ def bootstrap_ratio(
     drawn = sums[sums[:, 1] > 0]  # a resample of nothing but empty molecules has no share
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], (0.025, 0.975))
     return float(low), float(high)
+
+
+def median_interval(values: np.ndarray) -> tuple[float, float] | None:
+    """Interval of the median between two order statistics: exact for any distribution, infinite values included.
+
+    The number of values below the median is binomial, (n, 1/2); ranks j and n + 1 - j hold it with at least 95 %.
+
+    Args:
+        values: [n], no NaN.
+
+    Returns:
+        (low, high); None for fewer than six values, of which no two hold the median so surely.
+    """
+    n = len(values)
+    rank = int(binom.ppf(0.025, n, 0.5))
+    if rank < 1:
+        return None
+    ordered = np.sort(np.asarray(values, float))
+    return float(ordered[rank - 1]), float(ordered[n - rank])
 
 
 def distinct_interval(occurrences: Sequence[int], n: int) -> tuple[float, float]:

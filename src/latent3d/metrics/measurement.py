@@ -10,6 +10,7 @@ from latent3d.metrics.intervals import (
     bootstrap_ratio,
     distinct_interval,
     fold_interval,
+    median_interval,
     wilson,
 )
 from latent3d.metrics.registry import FAMILIES, Quantity
@@ -23,12 +24,12 @@ class Measurement:
 
     Attributes:
         values: by the names of the registry.
-        intervals: 95 % confidence intervals, where there is one.
+        intervals: 95 % confidence intervals, where there is one; a limit of None is infinite.
         counts: numerators and denominators.
     """
 
     values: dict[str, float | None] = field(default_factory=dict)
-    intervals: dict[str, list[float]] = field(default_factory=dict)
+    intervals: dict[str, list[float | None]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
     def rate(self, name: str, passed: int, of: int) -> None:
@@ -51,6 +52,14 @@ class Measurement:
         self.values[name] = float(values.mean()) if len(values) else None
         if len(values):
             self.intervals[name] = bootstrap_means(values[:, None])[0].tolist()
+
+    def median(self, name: str, values: np.ndarray) -> None:
+        """Median over independent samples [N], of which the failed are infinite; None unless most of them are not."""
+        known = np.isfinite(values).sum() > len(values) / 2
+        self.values[name] = float(np.median(values)) if known else None
+        interval = median_interval(values) if known else None
+        if interval is not None:
+            self.intervals[name] = [limit if np.isfinite(limit) else None for limit in interval]
 
     def distinct(self, name: str, occurrences: Mapping[str, int], of: int) -> None:
         """Distinct members of a set of n samples / n, some of which may be no members."""

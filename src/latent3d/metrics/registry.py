@@ -252,14 +252,73 @@ GEOMETRY = [
     )
 ]
 
+_RELAXED = "samples that relax with GFN2-xTB and keep their bond graph"
+_OF_ALL = "median over all asked for, failures counted as infinite; none unless more than half succeed"
+
+
+def _energy_distances(matched: str, remark: str) -> list[Quantity]:
+    return [
+        Quantity(
+            f"gfn2_energy_per_atom_{distance}{matched}",
+            "kcal_per_mol" if distance == "wasserstein" else "",
+            "down",
+            "GFN2-xTB energy per atom at the generated geometry, samples that converged against test molecules: "
+            f"{text.replace('training', 'test')}{remark}. Mixes composition with quality.",
+        )
+        for distance, text in _DISTANCES.items()
+    ]
+
+
 ENERGY = [
-    _rate("gfn2_success", "Samples whose GFN2-xTB single point converged, of all requested."),
+    _rate(
+        "gfn2_success",
+        "Samples whose GFN2-xTB single point (closed shell) converged, of all requested; an odd number of electrons is "
+        "a failure.",
+    ),
+    *_energy_distances("", ""),
+    *_energy_distances("_matched", "; samples weighted to the test molecules' numbers of heavy atoms"),
+    _rate(
+        "gfn2_size_matched_coverage",
+        "Share of the test molecules whose number of heavy atoms occurs among the samples with an energy.",
+        direction="",
+    ),
+    Quantity("gfn2_dipole_mean", "debye", "", "GFN2-xTB dipole moment at the generated geometry, mean of those known."),
+    Quantity("gfn2_gap_mean", "ev", "", "GFN2-xTB gap (LUMO - HOMO) at the generated geometry, mean of those known."),
+    _rate("relaxation_coverage", f"Share of {_RELAXED}, of all asked for."),
+    _rate("relaxation_converged", "Samples whose GFN2-xTB relaxation converged, to whatever graph, of all asked for."),
     Quantity(
-        "gfn2_energy_per_atom_wasserstein",
+        "relaxation_energy_median",
         "kcal_per_mol",
         "down",
-        "First Wasserstein distance of GFN2 energies per atom to those of the dataset. Mixes composition with quality.",
+        f"GFN2-xTB energy that a sample loses when it relaxes to the nearest minimum, {_OF_ALL} (see "
+        "relaxation_coverage). Molecules from DFT have about one kcal/mol.",
     ),
+    Quantity("relaxation_energy_mean", "kcal_per_mol", "down", f"The same, mean over {_RELAXED}."),
+    Quantity("relaxation_energy_per_atom_median", "kcal_per_mol", "down", f"The same per atom, {_OF_ALL}."),
+    *(
+        Quantity(f"relaxation_{name}_median", unit, "down", f"{what} by the relaxation, {_OF_ALL}.")
+        for name, unit, what in (
+            ("rmsd_heavy", "angstrom", "Displacement of heavy atoms (RMSD after alignment)"),
+            ("rmsd_all", "angstrom", "Displacement of all atoms (RMSD after alignment)"),
+            ("bond_change", "angstrom", "Mean absolute change of a molecule's bond lengths"),
+            ("angle_change", "degree", "Mean absolute change of a molecule's bond angles"),
+            ("torsion_change", "degree", "Mean absolute change of a molecule's torsions (circular)"),
+        )
+    ),
+    _rate("strain_coverage", "Samples with an MMFF94s strain energy (typed and minimised), of all asked for."),
+    Quantity(
+        "strain_median",
+        "kcal_per_mol",
+        "down",
+        f"MMFF94s energy above the local minimum that the geometry belongs to, {_OF_ALL}. Not zero for real molecules: "
+        "compare with the row of test data.",
+    ),
+    _rate(
+        "md_mmff_survival",
+        "Samples whose bond graph survives 10 ps of Langevin dynamics at 300 K with MMFF94s, from the generated "
+        "geometry, of all asked for.",
+    ),
+    _rate("md_gfn2_survival", "The same with GFN2-xTB, in which bonds can break."),
 ]
 
 AUTOENCODER = [

@@ -13,7 +13,7 @@ import pandas as pd
 
 from latent3d.metrics import busted, fcd, legacy
 from latent3d.metrics.compare import compare
-from latent3d.metrics.distributions import energy_per_atom_wasserstein
+from latent3d.metrics.energies import measure_energies
 from latent3d.metrics.measurement import Measurement
 from latent3d.metrics.population import FOLDS, Population, analyse_population
 from latent3d.metrics.profile import merge
@@ -50,7 +50,7 @@ def score(
     workers: Workers,
     options: Options,
     energies: pd.DataFrame | None = None,
-    reference_energies: np.ndarray | None = None,
+    reference_energies: pd.DataFrame | None = None,
     flat: bool = False,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The ledger and the metrics (without provenance) of samples.
@@ -60,8 +60,8 @@ def score(
         reference: what to compare with; without one, values that need it are None.
         workers: that run `population.run_task`.
         options: what to measure.
-        energies: columns `status` and `energy_per_atom` (hartree) of the same rows, if GFN2 has run.
-        reference_energies: [R] hartree per atom, of real molecules.
+        energies: the rows of energies.parquet of the same samples, if there is one.
+        reference_energies: those of real molecules.
         flat: True if the samples have no coordinates (SMILES): what needs them is None.
     """
     n = len(samples)
@@ -82,7 +82,7 @@ def score(
         busted.not_measured(out)
     else:
         verdicts = busted.bust(samples, usable, options.posebusters, options.energy_ratio, options.seed, workers, out)
-    gfn2 = _energies(energies, reference_energies, status, usable, out)
+    gfn2, energy_failures = _energies(energies, reference_energies, status, population.fold, out)
     ledger = _ledger(samples, population, reference, flat).assign(
         sample=status, stability=stability, posebusters=pd.Series(verdicts, dtype=object), gfn2=gfn2
     )
@@ -93,6 +93,7 @@ def score(
         "intervals": out.intervals,
         "counts": out.counts,
         "failures": _failures(ledger),
+        "energy_failures": energy_failures,
     }
 
 
@@ -190,23 +191,18 @@ def _comparisons(
 
 def _energies(
     energies: pd.DataFrame | None,
-    reference: np.ndarray | None,
+    reference: pd.DataFrame | None,
     sample_status: list[str],
-    usable: np.ndarray,
+    fold: np.ndarray,
     out: Measurement,
-) -> pd.Series:
-    """GFN2's status of each sample; a sample that had failed before keeps its own reason, whatever geometry it left."""
+) -> tuple[pd.Series, dict[str, dict[str, int]]]:
+    """GFN2's status of each sample, and failures by reason of every calculation."""
     out.missing(ENERGY)
     if energies is None:
-        return pd.Series([None] * len(usable), dtype=object)
-    status = [e if use else s for e, s, use in zip(energies["status"], sample_status, usable, strict=True)]
-    done = np.array(status, dtype=object) == "ok"
-    out.rate("gfn2_success", done.sum(), len(done))
-    if reference is not None:
-        out.values["gfn2_energy_per_atom_wasserstein"] = energy_per_atom_wasserstein(
-            energies["energy_per_atom"].to_numpy(float)[done], reference
-        )
-    return pd.Series(status, dtype=object)
+        return pd.Series([None] * len(sample_status), dtype=object), {}
+    failed = pd.Series(sample_status, dtype=object)
+    failed = failed.mask(failed.isin(USABLE_STATUSES), None)
+    return measure_energies(energies, reference, failed, fold, out)
 
 
 def _ledger(samples: Molecules, population: Population, reference: Reference | None, flat: bool) -> pd.DataFrame:

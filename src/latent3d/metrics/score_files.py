@@ -5,11 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from latent3d.energy.energies_file import NAME as ENERGIES
+from latent3d.energy.energies_file import read_energies
 from latent3d.errors import UserError
 from latent3d.files import atomic_path, beside, hash_file, write_json
 from latent3d.metrics import stability
@@ -40,17 +39,17 @@ def score_files(
 ) -> list[dict[str, Any]]:
     """Write metrics.json and ledger.csv (and failures.sdf) of each file into its folder of `outs`; return the former.
 
-    gfn2.parquet beside a file (`energy` writes it) gives the energy metrics; they are null otherwise.
+    energies.parquet beside a file (`energy` writes it) gives the energy metrics; they are null otherwise.
 
     Raises:
-        UserError: a file is missing or unreadable, gfn2.parquet is of other samples, or the reference cannot be had.
+        UserError: a file is missing or unreadable, energies.parquet is of other samples, or there is no reference.
     """
     for file in files:
         if not file.is_file():
             raise UserError(f"{file} does not exist. Check the path.")
     with Workers(run_task, processes, TASK_SECONDS) as workers:
         compared = None if reference is None else get_reference(reference, workers, processes, options.fcd)
-        energies = None if reference_energies is None else _per_atom(reference_energies)
+        energies = None if reference_energies is None else read_energies(reference_energies)
         results = []
         for number, (file, out) in enumerate(zip(files, outs, strict=True), start=1):
             began = time.monotonic()
@@ -109,14 +108,14 @@ def _score_file(
     file: Path,
     out: Path,
     reference: Reference | None,
-    reference_energies: np.ndarray | None,
+    reference_energies: pd.DataFrame | None,
     options: Options,
     workers: Workers,
     failures: bool,
 ) -> dict[str, Any]:
     samples = read_molecules(file)
     sha256 = hash_file(file)
-    energies_file = beside(file, "gfn2.parquet")
+    energies_file = beside(file, ENERGIES)
     energies = _energies_of(energies_file, samples, sha256) if energies_file.is_file() else None
     ledger, metrics = score(
         samples, reference, workers, options, energies, reference_energies, flat=not has_coordinates(file)
@@ -129,7 +128,7 @@ def _score_file(
     metrics["provenance"] = {
         "samples": file.name,
         "samples_sha256": sha256,
-        "energies_sha256": hash_file(energies_file) if energies is not None else None,
+        "energies_sha256": None if energies is None else hash_file(energies_file),
         "options": {
             "posebusters": "all" if options.posebusters is None else options.posebusters,
             "energy_ratio": "all" if options.energy_ratio is None else options.energy_ratio,
@@ -142,6 +141,7 @@ def _score_file(
             + ["posebusters"] * (options.posebusters != 0)
             + ["fcd", "torch"] * options.fcd
         ),
+        "energies": None if energies is None else read_metadata(energies_file),
     }
     with atomic_path(out / "ledger.csv") as temporary:
         ledger.to_csv(temporary, index=False)
@@ -153,24 +153,8 @@ def _score_file(
 
 
 def _energies_of(path: Path, samples: Molecules, sha256: str) -> pd.DataFrame:
-    energies = _read_energies(path)
+    energies = read_energies(path)
     index = samples.table.get("sample_index", pd.Series(range(len(samples))))
     if list(energies["sample_index"]) != list(index) or read_metadata(path).get("samples_sha256", sha256) != sha256:
         raise UserError(f"{path} is not of the samples beside it. Delete it and run latent3d energy again.")
     return energies
-
-
-def _per_atom(path: Path) -> np.ndarray:
-    table = _read_energies(path)
-    return table["energy_per_atom"].where(table["status"] == "ok").to_numpy(float)
-
-
-def _read_energies(path: Path) -> pd.DataFrame:
-    columns = ["sample_index", "status", "energy_per_atom"]
-    try:
-        return pq.read_table(path, columns=columns).to_pandas()
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist. Run latent3d energy on the samples beside it.") from error
-    except (pa.ArrowException, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is not a readable gfn2.parquet ({reason}). Delete it and make it again.") from error

@@ -1,4 +1,4 @@
-"""Figures of a dataset: quality bars, energy distributions, training curves, drawings of samples."""
+"""Figures of a dataset by name; here: quality bars and training curves."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from latent3d.errors import UserError
-from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
 from latent3d.metrics.registry import QUALITY, header
 from latent3d.reporting.drawings import samples_figure
-from latent3d.reporting.rows import TableRow, sample_folders, training_folders
+from latent3d.reporting.energy_figures import energy_figure, relaxation_figure
+from latent3d.reporting.rows import TableRow, training_folders
 from latent3d.reporting.style import LINE_STYLES, colour, save
 from latent3d.reporting.tables import quality_table
 
-FIGURES = ("quality", "energy", "samples", "training")
+FIGURES = ("quality", "energy", "relaxation", "samples", "training")
 PANELS = ("legacy_molecule_stability", "legacy_validity", "strict_validity", "valid_unique_novel")
 
 
@@ -29,6 +29,7 @@ def make_figure(name: str, dataset: str, rows: list[TableRow], results: Path, ou
     makers = {
         "quality": quality_figure,
         "energy": energy_figure,
+        "relaxation": relaxation_figure,
         "samples": samples_figure,
         "training": training_figure,
     }
@@ -72,52 +73,6 @@ def _bar(axis: Axes, line: int, row: TableRow, geometry: str, values: pd.Series,
     axis.text(
         min(mean + (std if np.isfinite(std) else 0), 100) + 1, line + offset, f"{mean:.1f}", va="center", fontsize=6
     )
-
-
-def energy_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
-    """GFN2 energy per atom, one ridge per row: raw filled, after MMFF94 as a line. The axis spans the first row's data.
-
-    Energies outside the axis and samples without an energy are counted at the right, so that nothing disappears.
-    """
-    energies = {
-        (row.name, geometry): pd.concat(
-            [pd.read_parquet(f / "gfn2.parquet") for f in sample_folders(results, dataset, row, geometry)]
-        )
-        for row in rows
-        for geometry in row.geometries
-    }
-    reference = _per_atom(energies[rows[0].name, rows[0].geometries[0]])
-    low, high = np.quantile(reference, [0.002, 0.998]) if len(reference) else (-1.0, 0.0)
-    margin = 0.15 * (high - low) + 1e-9
-    edges = np.linspace(low - margin, high + margin, 61)
-    figure, axes = plt.subplots(len(rows), 1, figsize=(9, 0.9 + 0.7 * len(rows)), sharex=True, squeeze=False)
-    for axis, row in zip(axes[:, 0], rows, strict=True):
-        notes = []
-        for geometry in row.geometries:
-            points = energies[row.name, geometry]
-            values = _per_atom(points)
-            # Shares of all requested samples, not a density of the survivors.
-            requested = max(len(points), 1)
-            height = np.histogram(values, edges)[0] / requested
-            fill = {"fill": True, "alpha": 0.45, "lw": 0} if geometry == "raw" else {"lw": 1.2}
-            axis.stairs(height, edges, color=colour(row), **fill)
-            outside = ((values < edges[0]) | (values > edges[-1])).sum() / requested
-            failed = (len(points) - len(values)) / requested
-            notes.append(f"{geometry}: {100 * outside:.1f} % outside, {100 * failed:.1f} % failed")
-        axis.text(1.01, 0.5, "\n".join(notes), transform=axis.transAxes, fontsize=7, va="center")
-        axis.set_ylabel(row.name, rotation=0, ha="right", va="center")
-        axis.set_yticks([])
-        axis.spines["left"].set_visible(False)
-    axes[-1, 0].set_xlabel("GFN2-xTB energy per atom (kcal/mol)")
-    figure.suptitle(
-        f"{dataset}: share of samples by energy (filled: raw, line: after MMFF94)", x=0.01, ha="left", fontsize=10
-    )
-    return figure
-
-
-def _per_atom(points: pd.DataFrame) -> np.ndarray:
-    known = points.loc[points["status"] == "ok", "energy_per_atom"].dropna()
-    return known.to_numpy(float) * HARTREE_IN_KCAL_PER_MOL
 
 
 def training_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:

@@ -18,13 +18,14 @@ HERE = Path(__file__).parent
 TITLES = {
     "quality": "Quality",
     "distribution": "Distributions, similarity and novelty of parts",
-    "energy": "Energies (GFN2-xTB single points)",
+    "energy": "Energies (GFN2-xTB, MMFF94s)",
     "autoencoder": "Autoencoders (held-out reconstruction)",
     "cost": "Cost",
 }
 FIGURE_TITLES = {
     "quality": "Stability and validity, raw and after MMFF94",
     "energy": "Energy per atom",
+    "relaxation": "Energy lost in relaxation",
     "training": "Training curves",
     "samples": "Samples as generated",
 }

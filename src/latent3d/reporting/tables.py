@@ -1,6 +1,6 @@
 """Tables: one line per row and geometry, mean and standard deviation over training and sampling seeds.
 
-Made of measurements alone (metrics.json, gfn2.parquet, reconstruction.json, run.json). A failed row keeps its line.
+Made of measurements alone (metrics.json, reconstruction.json, run.json). A failed row keeps its line.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from latent3d.files import atomic_path, read_json
-from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
+from latent3d.metrics.energies import CALCULATIONS
 from latent3d.metrics.registry import AUTOENCODER, DISTRIBUTION, ENERGY, FAMILIES, QUALITY, Quantity
 from latent3d.reporting.published import published_distances, published_values
 from latent3d.reporting.rows import TableRow, describe_subset, sample_folders, training_folders
@@ -113,35 +113,20 @@ def _unknown(measured: list[dict[str, Any]]) -> list[Quantity]:
 
 
 def energy_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
-    """GFN2-xTB single points: success among all requested samples, distance to the data, medians of the rest."""
+    """GFN2-xTB energies, relaxations, MMFF94s strain, survival in dynamics; how many samples got what, failures."""
     lines = []
-    for row in rows:
-        for geometry in row.geometries:
-            folders = sample_folders(results, dataset, row, geometry)
-            measured = [read_json(folder / "metrics.json") for folder in folders]
-            points = [pd.read_parquet(folder / "gfn2.parquet") for folder in folders]
-            line = _identity(dataset, results, row, geometry, [len(point) for point in points])
-            for quantity in ENERGY:
-                line |= mean_and_std(quantity, [m["values"].get(quantity.name) for m in measured])
-            for quantity, column, summary in _ENERGY_SUMMARIES:
-                line |= mean_and_std(
-                    quantity, [summary(point.loc[point["status"] == "ok", column]) for point in points]
-                )
-            reasons = [point.loc[point["status"] != "ok", "status"].value_counts().to_dict() for point in points]
-            line["failures"] = join_failures(Counter(), *reasons)
-            lines.append(line)
+    for row, geometry, measured in _measurements(dataset, rows, results):
+        line = _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
+        for name in CALCULATIONS[1:]:
+            line[f"n_{name}"] = _one_or_all(m["counts"].get(f"{name}_asked", 0) for m in measured)
+        line |= _columns(ENERGY, measured)
+        line["failures"] = "; ".join(
+            f"{name}: {reasons.replace('; ', ', ')}"
+            for name in CALCULATIONS
+            if (reasons := join_failures(Counter(), *(m["energy_failures"].get(name, {}) for m in measured)))
+        )
+        lines.append(line)
     return pd.DataFrame(lines)
-
-
-_ENERGY_SUMMARIES = [
-    (
-        Quantity("gfn2_energy_per_atom_median", "kcal_per_mol", "", scale=HARTREE_IN_KCAL_PER_MOL),
-        "energy_per_atom",
-        pd.Series.median,
-    ),
-    (Quantity("gfn2_dipole_mean", "debye"), "dipole", pd.Series.mean),
-    (Quantity("gfn2_gap_mean", "ev"), "gap", pd.Series.mean),
-]
 
 
 def autoencoder_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
