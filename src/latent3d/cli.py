@@ -211,7 +211,7 @@ def _prepare(
 
 @app.command("table")
 def _table(
-    name: str = Argument(help="quality, energy, autoencoder or cost"),
+    name: str = Argument(help="quality, distribution, energy, autoencoder or cost"),
     dataset: str = Option(help="name of the dataset, a folder under --results"),
     rows: str = Option(help="JSON list of rows (see reporting/rows.py), as the workflow writes it"),
     results: Path = Option(Path("results"), help="folder with the measurements"),
@@ -282,13 +282,14 @@ def _score(
     posebusters: str = _POSEBUSTERS,
     energy_ratio: str = _ENERGY_RATIO,
     fcd: bool = _FCD,
-    seed: int = Option(0, help="of the draws: subsets, folds, bootstrap"),
+    seed: int = Option(0, min=0, help="of the draws: subsets, folds, bootstrap"),
     failures: bool = Option(False, "--failures", help="write the failed samples to failures.sdf as well"),
     json_output: bool = Option(False, "--json", help="print metrics.json instead of a table"),
     quiet: bool = Option(False, "--quiet", help="print no table"),
     processes: int = Option(_cores(), min=1, help="worker processes, one thread each"),
 ) -> None:
     """Judge files of molecules: validity, stability, PoseBusters, geometry, distances to real molecules."""
+    from latent3d.files import stem
     from latent3d.metrics.score import Options
     from latent3d.metrics.score_files import score_files
 
@@ -296,7 +297,9 @@ def _score(
         raise UserError(
             f"--out is given {len(out)} times for {len(files)} files. Give it once per file, or not at all."
         )
-    folders = out or [file.with_name(file.name.split(".")[0] + "_score") for file in files]
+    folders = out or [file.with_name(f"{stem(file)}_score") for file in files]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise UserError("Two files would be scored into one folder. Give every file a folder of its own by --out.")
     options = Options(_count("--posebusters", posebusters), _count("--energy-ratio", energy_ratio), fcd, seed)
     results = score_files(files, folders, reference, reference_energies, options, processes, failures)
     if json_output:

@@ -15,11 +15,13 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeInt,
     PositiveInt,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -39,6 +41,12 @@ Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_uni
 Geometries = Annotated[list[Geometry], Field(min_length=1), AfterValidator(_unique)]
 Count = NonNegativeInt | Literal["all"]
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
+# Of a union of both, only the first choice would be named in an error.
+FileNames = Annotated[
+    Names,
+    BeforeValidator(lambda names: [names] if isinstance(names, str) else names),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
 TABLES = ("quality", "distribution", "energy", "autoencoder", "cost")
 """results/table_{name}_{dataset}.csv, of quality table_{dataset}.csv"""
 Model = TypeVar("Model", bound=BaseModel)
@@ -101,17 +109,12 @@ class Row(_Strict):
 class Submission(_Strict):
     """Molecules that another program made: a row of the tables of some datasets."""
 
-    file: str | Names = Field(description="molecule file with coordinates, or a list of files: one per sampling seed")
+    file: FileNames = Field(description="molecule file with coordinates, or a list of files: one per sampling seed")
     datasets: Names = Field(description="datasets in whose tables the row stands")
     geometries: Geometries = Field(["raw"], description="raw, and mmff for the row after MMFF94 as well")
     published: dict[Geometry, str] = Field(
         default_factory=dict, description="system id in the table of published numbers, by geometry"
     )
-
-    @property
-    def files(self) -> list[str]:
-        """One file per sampling seed."""
-        return [self.file] if isinstance(self.file, str) else self.file
 
 
 class Metrics(_Strict):
@@ -306,6 +309,11 @@ def _check_references(configuration: Configuration) -> None:
             raise UserError(
                 f"config key rows.{name}.samples_of: there is no row {row.samples_of!r}."
                 + _suggest(row.samples_of, configuration.rows)
+            )
+        if row.samples_of is not None and configuration.rows[row.samples_of].samples_of is not None:
+            raise UserError(
+                f"config key rows.{name}.samples_of: {row.samples_of!r} starts from the samples of another row itself. "
+                "Name a row that makes its own."
             )
     for name, dataset in configuration.datasets.items():
         if not name.isidentifier():

@@ -51,8 +51,14 @@ def beside(samples: Path, name: str) -> Path:
 
     Just `name` beside samples.parquet and dataset.parquet, which have a folder of their own in results/.
     """
-    stem = samples.name.split(".")[0]
-    return samples.with_name(name if stem in ("samples", "dataset") else f"{stem}.{name}")
+    own = stem(samples)
+    return samples.with_name(name if own in ("samples", "dataset") else f"{own}.{name}")
+
+
+def stem(file: Path) -> str:
+    """The file's name without the endings of its format: `epoch1.5` of epoch1.5.sdf.gz."""
+    name = file.name.removesuffix(".gz")
+    return name.rpartition(".")[0] or name
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -1,5 +1,6 @@
 """Where a piece of work runs, where it may leave unfinished state, and what it cost."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -81,10 +82,11 @@ def resolve_device(name: str) -> str:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Installed versions of the packages a number depends on (local version labels such as +cpu left out)."""
+    """Versions of the packages a number depends on, as far as installed (local labels such as +cpu left out)."""
     found = {"python": platform.python_version()}
     for package in packages:
-        found[package] = importlib.metadata.version(package).split("+")[0]
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package).split("+")[0]
     return found
 
 

@@ -54,6 +54,20 @@ def test_equals_a_plain_double_loop(dataset, noise):
     assert legacy.stable_molecules(molecules, stable).tolist() == [all(molecule) for molecule in expected]
 
 
+@pytest.mark.parametrize("smiles", ["C[Si](C)(C)C", "CSSC", "CP(C)C", "BrCCBr", "ClCCl", "CI"])
+def test_elements_beyond_qm9_bond_too(from_smiles, smiles):
+    molecule = from_list([from_smiles(smiles)])
+    bonds = legacy.perceive(molecule)
+    assert Chem.CanonSmiles(legacy.smiles(molecule, bonds)[0]) == Chem.CanonSmiles(smiles)
+
+
+def test_every_multiple_bond_has_a_single_one():
+    """The rule is nested: without a single bond the double one could never be reached."""
+    single, double, triple = (np.isfinite(table) for table in legacy._THRESHOLDS)
+    assert not (double & ~single).any() and not (triple & ~double).any()
+    assert single.sum() == 2 * 64 - 11  # pairs of two elements stand twice
+
+
 def test_thresholds_are_strict():
     # C-C single below 164 pm, double below 139, triple below 123; float32-exact distances either side.
     pairs = [Molecule(np.array([6, 6], np.uint8), np.array([[0, 0, 0], [d, 0, 0]], np.float32))

@@ -5,6 +5,7 @@ import pytest
 
 from latent3d.metrics import population
 from latent3d.metrics.population import analyse_population, map_groups, run_task
+from latent3d.metrics.stability import UNKNOWN
 from latent3d.molecules.molecules import ELEMENTS
 from latent3d.workers import Workers
 from tasks import echo_unless_cursed
@@ -44,6 +45,9 @@ def test_a_chunk_that_does_not_end_is_taken_apart(dataset, workers, monkeypatch)
     failed = analyse_population(dataset, ["ok"] * len(dataset), ALL, workers, "")
     assert set(failed.table["strict"]) == {"timeout"} and len(failed.table) == len(dataset)
     assert not failed.table["legacy_stable"].any()
+    # Its atoms stay in the denominator.
+    assert failed.table["atoms"].tolist() == dataset.atom_counts.tolist()
+    assert (failed.valences == UNKNOWN).all() and len(failed.valences) == dataset.atom_counts.sum()
 
 
 @pytest.mark.parametrize("status", ["decode_failed", "timeout"])

@@ -10,13 +10,16 @@ import pytest
 from posebusters.modules.energy_ratio import get_energies
 from rdkit import Chem
 
+from latent3d.metrics import busted
 from latent3d.metrics import posebusters as ours
+from latent3d.metrics.measurement import Measurement
 from latent3d.metrics.posebusters import energy_test, quick_tests
 from latent3d.metrics.registry import POSEBUSTERS_TESTS, QUICK_TESTS
 from latent3d.molecules.molecules import EMPTY, Molecule
 from latent3d.molecules.parquet import read_parquet
 from latent3d.molecules.perception import perceive_bonds
 from latent3d.molecules.rdkit import to_rdkit
+from latent3d.workers import Outcome
 
 GEOMETRY_TESTS = set(QUICK_TESTS[5:])
 ODD_SMILES = ["[CH3]", "[H][H]", "[He]", "C", "CC.O", "[NH4+]", "CC(=O)[O-]", "C[NH3+]", "C1CCCCC1", "CC(C)=C(C)C"]
@@ -206,3 +209,33 @@ def test_the_memory_of_energies_is_bounded(from_smiles, monkeypatch):
     for smiles in ("C", "CC", "CCO", "C=C", "C#N"):
         energy_test(from_smiles(smiles))
         assert get_energies.cache_info().currsize <= 2
+
+
+def test_what_could_not_be_tested_keeps_its_reason(dataset, monkeypatch):
+    """A quick test that timed out is no pass because the energy test ran, and a timeout is no NaN."""
+    names = QUICK_TESTS
+    passed = dict.fromkeys(names, True)
+    quick = [
+        Outcome("timeout"),
+        Outcome("ok", passed),
+        Outcome("ok", passed),
+        Outcome("ok", {**passed, names[0]: None}),
+    ]
+    energy = [Outcome("ok", {busted.ENERGY_TEST: True}), Outcome("timeout"), Outcome("ok", {busted.ENERGY_TEST: None}),
+              Outcome("ok", {busted.ENERGY_TEST: True})]  # fmt: skip
+    rounds = iter([quick, energy])
+
+    class Scripted:
+        def map(self, tasks, label="", time_limit=None):
+            return [Outcome(one.status, one.value and [one.value]) for one in next(rounds)]
+
+    measured = Measurement()
+    monkeypatch.setattr(busted, "_GROUP", 1)
+    verdicts = busted.bust(dataset.take(range(4)), np.ones(4, bool), None, None, 0, Scripted(), measured)
+    order = np.random.default_rng([0, 2]).permutation(4)
+    assert [verdicts[row] for row in order] == [
+        "timeout", "internal_energy timeout", "internal_energy undefined", f"{names[0]} undefined",
+    ]  # fmt: skip
+    assert measured.values["posebusters_quick"] == 0.5
+    assert measured.values["posebusters"] == 0
+    assert measured.values["posebusters_energy_undefined"] == 0.25

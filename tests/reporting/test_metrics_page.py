@@ -32,13 +32,15 @@ def test_the_printed_table_says_what_was_measured(capsys):
         "values": {"strict_validity": 0.75, "fcd": None, "bond_length_wasserstein": 0.0123456},
         "intervals": {"strict_validity": [0.6, 0.86]},
         "failures": {"radical": 10},
-        "reference": {"description": "9 train", "floor": {"strict_validity": 1.0}},
+        "counts": {"bonds_perceived": 7},
+        "reference": {"description": "9 train", "floor": {"strict_validity": 1.0}, "floor_molecules": 400},
     }
     print_scorecard(Path("mine.sdf"), Path("mine_score"), metrics)
     text = capsys.readouterr().out
     (line,) = [line for line in text.splitlines() if "strict validity" in line]
     assert line.split() == ["strict", "validity", "%,", "↑", "75.00", "60.00", "to", "86.00", "100.00"]
     assert "10 radical" in text and "9 train" in text and "0.01235" in text and "mine_score/ledger.csv" in text
+    assert "bonds of 7 samples" in text and "a hint only" in text
     assert "fcd" not in text and "Legacy" not in text
     print_scorecard(Path("mine.sdf"), Path("mine_score"), {**metrics, "reference": None})
     assert "real data" not in capsys.readouterr().out

@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
-ROWS, RELAXED, TRAINED = 7, 4, 3  # rows of config.yaml; those with mmff; trained stages of latent3d
+ROWS, RELAXED, TRAINED = 8, 5, 3  # rows of config.yaml; those with mmff; trained stages of latent3d
 
 
 def grouped(counts):
@@ -99,6 +99,8 @@ def test_submissions_are_rows_with_one_job_per_file(jobs, snakemake, tmp_path):
         "submissions: {theirs: {file: a.sdf, datasets: [mini], geometries: [raw, mmff], published: {raw: edm}}}\n"
     )
     assert grouped(jobs(*target))["relax"] == without["relax"] + 1
+    # Whatever seeds others are trained with.
+    assert jobs(*target, "--config", "train_seeds=[3]")["submission"] == 1
     # What it cost is not known.
     done = snakemake("results/table_cost_mini.csv", *target[1:], "-n")
     assert "theirs" not in re.sub(r"--rows '.*'", "", done.stdout + done.stderr)
@@ -132,6 +134,7 @@ def test_every_command_is_one_that_the_package_has(snakemake):
             "datasets: {energy_mini: {source: mini}}",
             "cannot begin with energy_, or table_energy_mini.csv could be the energy table of 'mini'.",
         ),
+        ("rows: {latent3d: {samples_of: latent3d_etkdg}}", "starts from the samples of another row itself."),
         ("all: [mni]", "config key all: there is no dataset 'mni'. Did you mean 'mini'?"),
         ("rows: {latent3d: {base: latend3d}}", "There is no system 'latend3d'. Did you mean 'latent3d'?"),
         ("rows: {latent3d: {overrides: {topolgy: {steps: 5}}}}", "names the stage 'topolgy'. Did you mean 'topology'?"),
@@ -150,6 +153,10 @@ def test_every_command_is_one_that_the_package_has(snakemake):
         (
             "submissions: {theirs: {fiel: a.sdf, datasets: [mini]}}",
             "unknown key 'submissions.theirs.fiel'. Did you mean 'file'?",
+        ),
+        (
+            "submissions: {theirs: {file: [a.sdf, a.sdf], datasets: [mini]}}",
+            "key 'submissions.theirs.file': Value error, every entry may stand here once",
         ),
         ("metrics: {posebusters: some}", "key 'metrics.posebusters"),
         ("energy: {relaxation: some}", "key 'energy.relaxation"),

@@ -61,7 +61,7 @@ def read_configuration():
     try:
         configuration = parse_configuration({**config, "rows": in_shipped_order(config.get("rows"))})
         for name, submission in configuration.submissions.items():
-            for file in submission.files:
+            for file in submission.file:
                 check_file(f"submissions.{name}.file", file)
         for name, dataset in configuration.datasets.items():
             if dataset.file is not None:
@@ -108,8 +108,10 @@ def rows_of(dataset):
 
 def train_seeds(dataset, row):
     """Training seeds of a row; a row that depends on no training is made once."""
+    if row in SUBMISSIONS:
+        return [0]
     seeds = for_dataset(CONFIGURATION, dataset, "train_seeds")
-    trained = SYSTEMS[row].stages or source_of(row)
+    trained = SYSTEMS[row].stages or SYSTEMS[source_of(row) or row].stages
     return seeds if trained else seeds[:1]
 
 
@@ -121,7 +123,7 @@ def source_of(row):
 def sample_seeds(dataset, row):
     """Sampling seeds of a row: those of the dataset; of a submission one per file."""
     if row in SUBMISSIONS:
-        return list(range(len(SUBMISSIONS[row].files)))
+        return list(range(len(SUBMISSIONS[row].file)))
     return for_dataset(CONFIGURATION, dataset, "sample_seeds")
 
 
@@ -256,15 +258,15 @@ def published(dataset, row):
     return {} if CONFIGURATION.rows[row].overrides else SYSTEMS[row].published
 
 
-def fcd_option(_):
+def fcd_option(wildcards):
     """Whether the Fréchet ChemNet distance is measured, as an option."""
     return "--fcd" if CONFIGURATION.metrics.fcd else "--no-fcd"
 
 
-def metric_options(_):
+def metric_options(wildcards):
     """What `latent3d score` measures, as its options."""
     metrics = CONFIGURATION.metrics
-    return f"--posebusters {metrics.posebusters} --energy-ratio {metrics.energy_ratio} {fcd_option(_)}"
+    return f"--posebusters {metrics.posebusters} --energy-ratio {metrics.energy_ratio} {fcd_option(wildcards)}"
 
 
 def energy_options(_):

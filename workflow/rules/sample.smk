@@ -63,7 +63,7 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
 rule submission:
     """One file of molecules that another program made, as a set of samples."""
     input:
-        lambda wildcards: SUBMISSIONS[wildcards.row].files[int(wildcards.sample_seed)],
+        lambda wildcards: SUBMISSIONS[wildcards.row].file[int(wildcards.sample_seed)],
     output:
         "results/{dataset}/{row}/train0/sample{sample_seed}/raw/samples.parquet",
     log:

@@ -42,7 +42,9 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
             "../../envs/score.yaml"
         params:
             options=metric_options,
-            folders=lambda wildcards, output: [f"--out {Path(file).parent}" for file in output if "ledger" in file],
+            folders=lambda wildcards, output: [
+                f"--out {Path(file).parent}" for file in output if file.endswith("ledger.csv")
+            ],
         message:
             "{wildcards.dataset}: scoring {wildcards.row} (training seed {wildcards.train_seed})"
         shell:

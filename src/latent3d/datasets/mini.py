@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rdkit import Chem, RDLogger
-from rdkit.Chem import AllChem, rdDetermineBonds
+from rdkit.Chem import AllChem
 from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers
 
 from latent3d.datasets.enumeration import enumerate_molecules
@@ -26,6 +26,7 @@ from latent3d.failed import Failed
 from latent3d.files import hash_configuration
 from latent3d.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.molecules.parquet import write_parquet
+from latent3d.molecules.perception import bonded_pairs
 from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, to_rdkit
 from latent3d.run import versions
 from latent3d.workers import Outcome, Workers
@@ -178,14 +179,6 @@ def embed_one_stereoisomer(constitution: str) -> tuple[str, Chem.Mol]:
                 AllChem.MMFFOptimizeMolecule(mol, maxIters=1000)
             return isomers[index], mol
     raise Failed("embed_failed")
-
-
-def bonded_pairs(molecule: Molecule) -> set[tuple[int, int]]:
-    """Pairs of atoms that RDKit perceives as bonded from the distances alone."""
-    mol = to_rdkit(Molecule(molecule.atomic_numbers, molecule.positions))
-    rdDetermineBonds.DetermineConnectivity(mol)
-    ends = ((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds())
-    return {tuple(sorted(pair)) for pair in ends}
 
 
 def smiles_of_geometry(molecule: Molecule) -> str:

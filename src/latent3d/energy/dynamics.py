@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 from rdkit import Chem
-from scipy.spatial.distance import pdist
 
 from latent3d.energy.gfn2 import BOHR, Gfn2
 from latent3d.energy.mechanics import Mechanics, openmm
 from latent3d.energy.mmff import force_field_graph
 from latent3d.energy.openmm_mmff import mmff_system
 from latent3d.failed import Failed
+from latent3d.molecules.contacts import BondGraph
 from latent3d.molecules.molecules import Molecule
 
 FRICTION = 1.0
@@ -20,10 +20,6 @@ FRICTION = 1.0
 STEP = 0.001
 """Picoseconds. All hydrogens move freely; their fastest vibration takes ten steps."""
 STEPS_PER_CHECK = 10
-BROKEN = 1.25
-"""A bond longer than this times the sum of its covalent radii is broken. Bonds of QM9 stay below 1.19 in 10 ps."""
-FORMED = 1.1
-"""Atoms closer than this times the sum of their covalent radii are bonded. Others of QM9 stay above 1.2 in 10 ps."""
 KJ_PER_HARTREE = 2625.4996394799
 """kJ/mol per hartree (CODATA 2018)."""
 
@@ -57,8 +53,7 @@ def survival(
     It starts from the generated geometry itself, with velocities of the temperature: a bad geometry heats the
     molecule, which the thermostat takes picoseconds to undo, and this is part of the question. (A relaxed copy of the
     samples answers for relaxed geometries.) The graph is the molecule's own, or perceived where bonds are unknown; the
-    charge is the graph's. Both force fields are judged by distances alone (`BROKEN`, `FORMED`), measured against
-    covalent radii, not against the generated lengths: those would excuse a stretched bond and condemn a compressed one.
+    charge is the graph's. Both force fields are judged by distances alone (`molecules.contacts.BondGraph`).
 
     Equal arguments give equal results, on one machine to the last bit; OpenMM's Reference platform draws all random
     numbers of a process from one stream, so two simulations must not take turns.
@@ -83,7 +78,7 @@ def survival(
         mmff_system(mol) if gfn2 is None else gfn2.system, mol.GetConformer().GetPositions(), integrator
     )
     mechanics.context.setVelocitiesToTemperature(temperature, stream)
-    graph = _BondGraph(mol)
+    graph = BondGraph(molecule.atomic_numbers, np.argwhere(np.triu(Chem.GetAdjacencyMatrix(mol))))
     failure = graph.failure(mechanics.positions)
     step = 0
     while failure is None and step < round(picoseconds / STEP):
@@ -103,28 +98,6 @@ def dynamics_task(
 ) -> dict[str, bool | str | float | None]:
     """`survival` of (molecule, force field, seed, picoseconds) as a dictionary, for `workers.Workers`."""
     return asdict(survival(*task))
-
-
-class _BondGraph:
-    """Distances of all pairs of atoms against covalent radii."""
-
-    def __init__(self, mol: Chem.Mol) -> None:
-        table = Chem.GetPeriodicTable()
-        radii = np.array([table.GetRcovalent(atom.GetAtomicNum()) for atom in mol.GetAtoms()])
-        first, second = np.triu_indices(len(radii), 1)  # the order of pdist
-        bonded = Chem.GetAdjacencyMatrix(mol)[first, second] == 1
-        touching = radii[first] + radii[second]
-        self._longest = np.where(bonded, BROKEN * touching, np.inf)
-        self._shortest = np.where(bonded, 0.0, FORMED * touching)
-
-    def failure(self, positions: np.ndarray) -> str | None:
-        """What is wrong with positions [N, 3], angstrom, or None."""
-        distances = pdist(positions)
-        if not np.isfinite(distances).all():
-            return "exploded"
-        if (distances > self._longest).any():
-            return "bond_broken"
-        return "bond_formed" if (distances < self._shortest).any() else None
 
 
 class _Gfn2Force:

@@ -12,6 +12,8 @@ from latent3d.molecules.perception import perceive_bonds
 from latent3d.workers import Workers
 
 ENERGY_TEST = "internal_energy"
+Result = dict[str, bool | str | None] | str
+"""True, False, None for NaN, or `timeout` or `crashed` for each test; or why no test could be done."""
 _GROUP, _QUICK_SECONDS, _ENERGY_SECONDS = 20, 30.0, 120.0
 
 
@@ -41,7 +43,7 @@ def bust(
     order = np.random.default_rng([seed, 2]).permutation(len(samples))
     tested = order[:quick]
     with_energy = tested[:energy]
-    results: dict[int, dict[str, bool | None] | str] = dict.fromkeys(tested[~usable[tested]].tolist(), "sample_failed")
+    results: dict[int, Result] = dict.fromkeys(tested[~usable[tested]].tolist(), "sample_failed")
     for rows, function, size, seconds, label in (
         (tested, _quick_group, _GROUP, _QUICK_SECONDS, "PoseBusters"),
         (with_energy, _energy_group, 1, _ENERGY_SECONDS, "PoseBusters, energy ratio"),
@@ -51,10 +53,11 @@ def bust(
         for row, outcome in zip(rows, outcomes, strict=True):
             new = outcome.value if outcome.status == "ok" else outcome.status
             old = results.get(row)
-            # A molecule that only the second round could not finish keeps what the first one found.
             if isinstance(old, dict):
-                new = old | (new if isinstance(new, dict) else {ENERGY_TEST: None})
-            results[row] = new
+                # What only the second round could not finish keeps what the first one found.
+                results[row] = old | (new if isinstance(new, dict) else {ENERGY_TEST: new})
+            elif old is None:
+                results[row] = new
     _measure(results, tested.tolist(), with_energy.tolist(), measured)
     return [_verdict(results.get(row)) for row in range(len(samples))]
 
@@ -65,21 +68,19 @@ def not_measured(measured: Measurement) -> None:
 
 
 # PoseBusters is imported where it runs: scoring without it needs neither the package nor its second of start-up.
-def _quick_group(molecules: list[Molecule]) -> list[dict[str, bool | None] | str]:
+def _quick_group(molecules: list[Molecule]) -> list[Result]:
     from latent3d.metrics.posebusters import quick_tests
 
     return [_with_graph(molecule, quick_tests) for molecule in molecules]
 
 
-def _energy_group(molecules: list[Molecule]) -> list[dict[str, bool | None] | str]:
+def _energy_group(molecules: list[Molecule]) -> list[Result]:
     from latent3d.metrics.posebusters import energy_test
 
     return [_with_graph(molecule, lambda graph: {ENERGY_TEST: energy_test(graph)}) for molecule in molecules]
 
 
-def _with_graph(
-    molecule: Molecule, function: Callable[[Molecule], dict[str, bool | None]]
-) -> dict[str, bool | None] | str:
+def _with_graph(molecule: Molecule, function: Callable[[Molecule], dict[str, bool | None]]) -> Result:
     graph, status = (molecule, "ok") if molecule.bonds is not None else perceive_bonds(molecule)
     if status == "ok" and not (len(graph) and np.isfinite(graph.positions).all()):
         status = "nan_coordinates" if len(graph) else "decode_failed"
@@ -87,7 +88,7 @@ def _with_graph(
 
 
 def _measure(
-    results: dict[int, dict[str, bool | None] | str],
+    results: dict[int, Result],
     tested: Sequence[int],
     with_energy: Sequence[int],
     out: Measurement,
@@ -115,8 +116,9 @@ def _measure(
         out.rate("posebusters_energy_undefined", undefined, len(with_energy))
 
 
-def _verdict(result: dict[str, bool | None] | str | None) -> str | None:
+def _verdict(result: Result | None) -> str | None:
     if not isinstance(result, dict):
         return result
-    failed = [name if value is False else f"{name} undefined" for name, value in result.items() if value is not True]
+    reasons = {False: "", None: " undefined"}
+    failed = [f"{name}{reasons.get(value, f' {value}')}" for name, value in result.items() if value is not True]
     return "; ".join(failed) or "ok"

@@ -23,11 +23,13 @@ class Measurement:
     """Everything that metrics.json says about a set of samples; rates are fractions of 1, missing is None.
 
     Attributes:
+        seed: of the bootstrap.
         values: by the names of the registry.
         intervals: 95 % confidence intervals, where there is one; a limit of None is infinite.
         counts: numerators and denominators.
     """
 
+    seed: int = 0
     values: dict[str, float | None] = field(default_factory=dict)
     intervals: dict[str, list[float | None]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -45,13 +47,13 @@ class Measurement:
         self.counts[name] = int(part.sum())
         self.values[name] = float(part.sum() / total) if total else None
         if total:
-            self.intervals[name] = list(bootstrap_ratio(part, whole))
+            self.intervals[name] = list(bootstrap_ratio(part, whole, seed=self.seed))
 
     def mean(self, name: str, values: np.ndarray) -> None:
         """Mean over independent samples [N]: bootstrap."""
         self.values[name] = float(values.mean()) if len(values) else None
         if len(values):
-            self.intervals[name] = bootstrap_means(values[:, None])[0].tolist()
+            self.intervals[name] = bootstrap_means(values[:, None], seed=self.seed)[0].tolist()
 
     def median(self, name: str, values: np.ndarray) -> None:
         """Median over independent samples [N], of which the failed are infinite; None unless most of them are not."""
@@ -72,8 +74,9 @@ class Measurement:
         """A value of the set as a whole, with the interval that its disjoint folds give."""
         self.values[name] = whole
         interval = None if whole is None else fold_interval(whole, folds)
-        if interval is not None:
-            low, high = (0.0, 1.0) if name in _SHARES else (-np.inf, np.inf)
+        # Equal folds, most often of no event at all, say nothing of the spread either.
+        if interval is not None and interval[0] < interval[1]:
+            low, high = -np.inf if name.endswith("_mmd") else 0.0, 1.0 if name in _SHARES else np.inf
             self.intervals[name] = [float(np.clip(limit, low, high)) for limit in interval]
 
     def missing(self, quantities: Sequence[Quantity | str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from latent3d.metrics.profile import Analysis, Chunk, Profile, analyse, merge
+from latent3d.metrics.stability import UNKNOWN
 from latent3d.molecules.molecules import EMPTY, Molecules, from_list
 from latent3d.workers import Outcome, Workers
 
@@ -51,7 +52,7 @@ def analyse_population(
 ) -> Population:
     """Analyse molecules in random order by `workers` that run `run_task`.
 
-    A molecule that takes over a minute, or kills its process, is treated as a failed sample without atoms: `timeout`
+    A molecule that takes over a minute, or kills its process, is treated as a failed sample: `timeout`
     or `crashed`.
     """
     order = np.random.default_rng([seed, 1]).permutation(len(molecules))
@@ -153,16 +154,21 @@ def _one_by_one(chunk: Chunk, workers: Workers) -> Analysis:
     ]
     outcomes = workers.map([(analyse, single) for single in singles], time_limit=_MOLECULE_SECONDS)
     analyses = [
-        outcome.value
-        if outcome.status == "ok"
-        else analyse(Chunk(from_list([EMPTY]), [outcome.status], chunk.elements, chunk.flat))
-        for outcome in outcomes
+        outcome.value if outcome.status == "ok" else _lost(single, outcome.status)
+        for single, outcome in zip(singles, outcomes, strict=True)
     ]
     return Analysis(
         pd.concat([a.table for a in analyses], ignore_index=True),
         np.concatenate([a.valences for a in analyses]),
         merge(a.profile for a in analyses),
     )
+
+
+def _lost(single: Chunk, status: str) -> Analysis:
+    """The analysis of a molecule that cannot be analysed: its atoms count, as unstable ones."""
+    empty = analyse(Chunk(from_list([EMPTY]), [status], single.elements, single.flat))
+    atoms = int(single.molecules.atom_counts[0])
+    return Analysis(empty.table.assign(atoms=atoms), np.full(atoms, UNKNOWN, np.int64), empty.profile)
 
 
 def _reordered(

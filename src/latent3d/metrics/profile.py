@@ -53,8 +53,8 @@ class Analysis:
     """A chunk of M molecules.
 
     Attributes:
-        table: M rows: `strict` (status), `smiles`, `graph_valid`, `connected`, `atoms`, and the legacy verdicts
-            `legacy_stable_atoms`, `legacy_stable`, `legacy_smiles`, `legacy_geom_valid`.
+        table: M rows: `strict` (status), `smiles`, `graph_valid`, `connected`, `bonds_perceived`, `atoms`, and the
+            legacy verdicts `legacy_stable_atoms`, `legacy_stable`, `legacy_smiles`, `legacy_geom_valid`.
         valences: [A] int64, the valence code of every atom (see `stability`); of all atoms of the chunk, in order.
         profile: of the same molecules.
     """
@@ -95,6 +95,7 @@ def analyse(chunk: Chunk) -> Analysis:
             "smiles": pd.Series(strict.smiles, dtype=object),
             "graph_valid": np.array(strict.sanitises, bool),
             "connected": np.array(strict.connected, bool),
+            "bonds_perceived": ~molecules.bonds_known,
             "atoms": molecules.atom_counts,
             "legacy_stable_atoms": old.stable_atoms,
             "legacy_stable": old.stable,
@@ -139,9 +140,16 @@ def merge(profiles: Iterable[Profile]) -> Profile:
         np.concatenate([np.zeros((0, len(DESCRIPTORS))), *(profile.descriptors for profile in profiles)]),
         np.concatenate([np.zeros(0, np.int64), *(profile.heavy_atoms for profile in profiles)]),
         np.concatenate([np.zeros((0, FINGERPRINT_BYTES), np.uint8), *(profile.fingerprints for profile in profiles)]),
-        {kind: sum((profile.parts[kind] for profile in profiles), Counter()) for kind in PARTS},
+        {kind: _sum(profile.parts[kind] for profile in profiles) for kind in PARTS},
         geometry.merge(profile.geometry for profile in profiles),
     )
+
+
+def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for counter in counters:
+        total.update(counter)
+    return total
 
 
 def _graphs(graphs: Sequence[Molecule], mols: Sequence[Chem.Mol | None]) -> tuple[Molecules, np.ndarray]:

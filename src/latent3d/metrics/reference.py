@@ -13,11 +13,12 @@ from latent3d.metrics import fcd
 from latent3d.metrics.population import analyse_population
 from latent3d.metrics.profile import Profile
 from latent3d.metrics.stability import ValenceTable
+from latent3d.metrics.strict import FAILURES, USABLE_STATUSES
 from latent3d.molecules.bonds import with_smiles_bonds
 from latent3d.molecules.molecules import ELEMENTS, Molecules
 from latent3d.molecules.parquet import read_metadata
 from latent3d.molecules.rdkit import canonical_smiles
-from latent3d.molecules.read import read_molecules
+from latent3d.molecules.read import has_coordinates, read_molecules
 from latent3d.workers import Workers
 
 SET_SIZE = 10_000
@@ -38,6 +39,7 @@ class Reference:
         profile: of the training molecules, with `smiles` and fingerprints of at most SET_SIZE of them.
         chemnet: mean [512] and covariance [512, 512] of ChemNet's activations of those SMILES; None if not made.
         floor: metrics of the test molecules as samples: what real molecules score.
+        floor_molecules: their number, on which values of sets depend.
     """
 
     sha256: str
@@ -49,6 +51,7 @@ class Reference:
     profile: Profile
     chemnet: tuple[np.ndarray, np.ndarray] | None = None
     floor: dict[str, float | None] = field(default_factory=dict)
+    floor_molecules: int = 0
 
 
 def make_reference(molecules: Molecules, file: Path, workers: Workers, with_fcd: bool) -> Reference:
@@ -70,6 +73,8 @@ def make_reference(molecules: Molecules, file: Path, workers: Workers, with_fcd:
     if not len(profile):
         raise UserError(f"{file}: none of its {len(train)} training molecules is valid, so nothing can be compared.")
     valid = (population.table["strict"] == "ok").to_numpy()
+    # Bonds perceived from coordinates count only where there are no others.
+    own = valid & train.bonds_known if (valid & train.bonds_known).any() else valid
     smiles = frozenset(profile.smiles) | _given_smiles(train, ~valid)
     profile = replace(profile, smiles=profile.smiles[:SET_SIZE], fingerprints=profile.fingerprints[:SET_SIZE])
     return Reference(
@@ -78,7 +83,7 @@ def make_reference(molecules: Molecules, file: Path, workers: Workers, with_fcd:
         elements,
         smiles,
         frozenset(set(population.table["legacy_smiles"]) - {None}),
-        ValenceTable.collect(population.valences[np.repeat(valid, np.diff(population.atom_offsets))]),
+        ValenceTable.collect(population.valences[np.repeat(own, np.diff(population.atom_offsets))]),
         profile,
         fcd.statistics(fcd.activations(profile.smiles, "reference: ChemNet")) if with_fcd else None,
     )
@@ -101,6 +106,8 @@ def read_reference_molecules(file: Path, processes: int) -> Molecules:
     Raises:
         UserError: the file is missing or unreadable, or has no training molecules.
     """
+    if not has_coordinates(file):
+        raise UserError(f"{file} has no coordinates; a reference needs them.")
     molecules = read_molecules(file)
     if "split" not in molecules.table:
         molecules = molecules.with_columns(split="train")
@@ -112,10 +119,23 @@ def read_reference_molecules(file: Path, processes: int) -> Molecules:
 
 
 def sample_status(molecules: Molecules) -> list[str]:
-    """The column `status`, `ok` where there is none."""
+    """The column `status`; `ok` where there is none, or where it says what is no status of a sample.
+
+    Coordinates that are not finite are seen again, whatever reader or relaxation has said of them; that way a graph is
+    judged alike in every format.
+    """
     if "status" not in molecules.table:
         return ["ok"] * len(molecules)
-    return molecules.table["status"].fillna("ok").tolist()
+    given = molecules.table["status"].fillna("ok").tolist()
+    unknown = {str(status) for status in given} - FAILURES - set(USABLE_STATUSES)
+    if unknown:
+        print(
+            f"The column 'status' says {sorted(unknown)[0]!r}, which is no sample's status: such values are ignored.",
+            file=sys.stderr,
+        )
+    return [
+        status if status in FAILURES - {"nan_coordinates"} or status in USABLE_STATUSES else "ok" for status in given
+    ]
 
 
 def describe_dataset(molecules: Molecules, file: Path) -> str:

@@ -16,15 +16,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 import latent3d
-from latent3d.datasets.qm9 import make_qm9
+from latent3d.datasets.qm9 import MIRROR_VARIABLE, make_qm9
 from latent3d.errors import UserError
-from latent3d.files import atomic_path, hash_file
+from latent3d.files import atomic_path, hash_configuration, hash_file
 from latent3d.metrics.geometry import GeometryHistogram
 from latent3d.metrics.profile import PARTS, Profile
 from latent3d.metrics.reference import Reference
 from latent3d.metrics.stability import ValenceTable
+from latent3d.run import versions
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the statistics change, so that cached ones are made again."""
 
 _REMEDY = "Delete it; it is made again when it is needed."
@@ -57,6 +58,7 @@ def write_reference(path: Path, reference: Reference) -> None:
         "sha256": reference.sha256,
         "description": reference.description,
         "floor": reference.floor,
+        "floor_molecules": reference.floor_molecules,
     }
     content = save(
         {name: np.ascontiguousarray(array) for name, array in arrays.items()},
@@ -104,6 +106,7 @@ def read_reference(path: Path) -> Reference:
         ),
         (arrays["chemnet.mean"], arrays["chemnet.covariance"]) if "chemnet.mean" in arrays else None,
         about["floor"],
+        about["floor_molecules"],
     )
 
 
@@ -115,7 +118,8 @@ def cache_folder() -> Path:
 
 def cached_statistics(dataset: Path) -> Path:
     """Where the statistics of a dataset file are cached; named by its content and by what the numbers depend on."""
-    return cache_folder() / "reference" / f"{hash_file(dataset)[:16]}-{VERSION}-rdkit{rdkit.__version__}.safetensors"
+    depends_on = [VERSION, hash_file(dataset), versions(["rdkit", "fcd", "posebusters"])]
+    return cache_folder() / "reference" / f"{hash_configuration(depends_on)}.safetensors"
 
 
 def dataset_file(name: str, processes: int) -> Path:
@@ -130,7 +134,7 @@ def dataset_file(name: str, processes: int) -> Path:
             raise UserError("--reference mini: the embedded dataset is not here. Run latent3d from its repository.")
         return path
     if name == "qm9":
-        path = cache_folder() / "qm9.parquet"
+        path = cache_folder() / ("qm9-mirror.parquet" if MIRROR_VARIABLE in os.environ else "qm9.parquet")
         if not path.is_file():
             print(f"reference qm9: the dataset is kept in {path} from now on", file=sys.stderr)
             make_qm9(path, cache_folder() / "downloads", processes)

@@ -13,7 +13,6 @@ class Quantity:
         direction: `up` if higher is better, `down` if lower is better, empty if neither.
         meaning: definition, denominator and source, in a sentence or two.
         scale: factor from the file's unit to the table's.
-        published: metric id in the table of published numbers, if it is there under the same protocol.
         spread: False for what does not vary over seeds (sizes, counts): no standard deviation is printed.
     """
 
@@ -22,7 +21,6 @@ class Quantity:
     direction: str = ""
     meaning: str = ""
     scale: float = 1.0
-    published: str | None = None
     spread: bool = True
 
     @property
@@ -31,8 +29,8 @@ class Quantity:
         return "_".join(part for part in (self.name, self.unit, self.direction) if part)
 
 
-def _rate(name: str, meaning: str, direction: str = "up", published: str | None = None) -> Quantity:
-    return Quantity(name, "pct", direction, meaning, 100.0, published)
+def _rate(name: str, meaning: str, direction: str = "up") -> Quantity:
+    return Quantity(name, "pct", direction, meaning, 100.0)
 
 
 LEGACY = [
@@ -40,7 +38,6 @@ LEGACY = [
         "legacy_atom_stability",
         "EDM protocol (Hoogeboom et al. 2022): atoms whose distance-based bond orders sum to an allowed valence, "
         "pooled over all atoms of all requested samples. Charges and aromaticity are ignored.",
-        published="atom_stability",
     ),
     _rate(
         "legacy_atom_stability_mean",
@@ -49,13 +46,11 @@ LEGACY = [
     _rate(
         "legacy_molecule_stability",
         "EDM protocol: samples all of whose atoms are stable, of all requested.",
-        published="molecule_stability",
     ),
     _rate(
         "legacy_validity",
         "EDM protocol: samples whose distance-based graph passes RDKit's sanitisation (which may add hydrogens), of "
         "all requested.",
-        published="validity",
     ),
     _rate(
         "legacy_geom_validity",
@@ -66,12 +61,10 @@ LEGACY = [
     _rate(
         "legacy_uniqueness",
         "EDM protocol: distinct SMILES of the largest fragment / legacy valid samples.",
-        published="uniqueness",
     ),
     _rate(
         "legacy_novelty",
         "EDM protocol: distinct SMILES absent from the training molecules (perceived by the same rule) / distinct.",
-        published="novelty",
     ),
 ]
 
@@ -144,17 +137,6 @@ _DISTANCES = {
 }
 
 
-_AS_PUBLISHED = {"mw": "mw", "logp": "alogp", "tpsa": "psa", "qed": "qed"}
-_DISTANCES_AS_PUBLISHED = {"max_bin": "max_bin_difference", "wasserstein": "wasserstein"}
-"""LDM-3DG's Hellinger distance is over other bins than ours."""
-
-
-def _published_distance(descriptor: str, distance: str) -> str | None:
-    if descriptor not in _AS_PUBLISHED or distance not in _DISTANCES_AS_PUBLISHED:
-        return None
-    return f"{_AS_PUBLISHED[descriptor]}_{_DISTANCES_AS_PUBLISHED[distance]}"
-
-
 def _descriptor_distances(matched: str, remark: str) -> list[Quantity]:
     return [
         Quantity(
@@ -162,7 +144,6 @@ def _descriptor_distances(matched: str, remark: str) -> list[Quantity]:
             _DESCRIPTOR_UNITS.get(descriptor, "") if distance == "wasserstein" else "",
             "down",
             f"{what[0].upper()}{what[1:]}, strictly valid samples against training molecules: {text}{remark}.",
-            published=_published_distance(descriptor, distance),
         )
         for descriptor, what in DESCRIPTORS.items()
         for distance, text in _DISTANCES.items()

@@ -69,7 +69,12 @@ def score(
     usable = np.isin(np.array(status, dtype=object), USABLE_STATUSES)
     elements = reference.elements if reference else frozenset(range(1, len(ELEMENTS)))
     population = analyse_population(samples, status, elements, workers, "score: parts", flat, seed=options.seed)
-    out = Measurement(counts={"requested": n, "sample_ok": int(usable.sum())})
+    out = Measurement(options.seed)
+    out.counts |= {
+        "requested": n,
+        "sample_ok": int(usable.sum()),
+        "bonds_perceived": int(population.table["bonds_perceived"].sum()),
+    }
     if flat:
         out.missing(LEGACY)
     else:
@@ -102,7 +107,8 @@ def measure_floor(reference: Reference, test: Molecules, workers: Workers, optio
     rows = np.random.default_rng([options.seed, 3]).permutation(len(test))[:SET_SIZE]
     if not len(rows):
         return reference
-    return replace(reference, floor=score(test.take(np.sort(rows)), reference, workers, options)[1]["values"])
+    values = score(test.take(np.sort(rows)), reference, workers, options)[1]["values"]
+    return replace(reference, floor=values, floor_molecules=len(rows))
 
 
 def _legacy(population: Population, reference: Reference | None, out: Measurement) -> None:
@@ -174,6 +180,10 @@ def _comparisons(
     # Nearest neighbours and FCD depend on the number of molecules, so that of every set is limited alike.
     folds = [fold.limited(SET_SIZE // FOLDS) for fold in population.folds]
     whole, parts = compare(merge(folds), reference), [compare(fold, reference) for fold in folds]
+    out.counts["compared"] = sum(map(len, folds))
+    out.counts["compared_similarity"] = sum(len(fold.smiles) for fold in folds)
+    # An empty fold says nothing of the spread.
+    parts = parts if all(len(fold) for fold in folds) else []
     for name, value in whole.items():
         out.of_set(name, value, [part[name] for part in parts])
     if flat:
@@ -220,12 +230,17 @@ def _ledger(samples: Molecules, population: Population, reference: Reference | N
             "seed": given.get("seed", empty),
             "sample": empty,
             "problem": given.get("problem", empty),
+            "bonds": np.where(table["bonds_perceived"], "perceived", "given"),
             "strict": table["strict"],
+            "graph_valid": table["graph_valid"],
+            "connected": table["connected"],
             "stability": empty,
             "posebusters": empty,
             "gfn2": empty,
             "legacy_stable": empty if flat else table["legacy_stable"],
             "legacy_stable_atoms": empty if flat else table["legacy_stable_atoms"],
+            "legacy_valid": empty if flat else table["legacy_smiles"].notna(),
+            "legacy_geom_valid": empty if flat else table["legacy_geom_valid"],
             "atoms": samples.atom_counts,
             "smiles": smiles,
             "novel": novel,

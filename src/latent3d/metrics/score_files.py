@@ -16,7 +16,7 @@ from latent3d.metrics.population import run_task
 from latent3d.metrics.reference import Reference, make_reference, read_reference_molecules
 from latent3d.metrics.reference_file import cached_statistics, dataset_file, read_reference, write_reference
 from latent3d.metrics.score import Options, measure_floor, score
-from latent3d.molecules.molecules import Molecules
+from latent3d.molecules.molecules import ELEMENTS, EMPTY, Molecules, from_list
 from latent3d.molecules.parquet import read_metadata
 from latent3d.molecules.read import has_coordinates, read_molecules
 from latent3d.molecules.sdf import write_sdf
@@ -53,11 +53,13 @@ def score_files(
         results = []
         for number, (file, out) in enumerate(zip(files, outs, strict=True), start=1):
             began = time.monotonic()
-            metrics = _score_file(file, out, compared, energies, options, workers, failures)
+            metrics, ledger, samples = _score_file(file, out, compared, energies, options, workers)
             metrics["provenance"]["reference_energies_sha256"] = (
                 None if reference_energies is None else hash_file(reference_energies)
             )
             write_json(out / "metrics.json", metrics)
+            if failures:
+                _write_failures(out / "failures.sdf", ledger, samples)
             results.append(metrics)
             valid = metrics["values"]["strict_validity"]
             print(
@@ -111,8 +113,7 @@ def _score_file(
     reference_energies: pd.DataFrame | None,
     options: Options,
     workers: Workers,
-    failures: bool,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], pd.DataFrame, Molecules]:
     samples = read_molecules(file)
     sha256 = hash_file(file)
     energies_file = beside(file, ENERGIES)
@@ -124,6 +125,7 @@ def _score_file(
         "sha256": reference.sha256,
         "description": reference.description,
         "floor": reference.floor,
+        "floor_molecules": reference.floor_molecules,
     }
     metrics["provenance"] = {
         "samples": file.name,
@@ -145,11 +147,15 @@ def _score_file(
     }
     with atomic_path(out / "ledger.csv") as temporary:
         ledger.to_csv(temporary, index=False)
-    if failures:
-        failed = (ledger["strict"] != "ok") | ~ledger["posebusters"].isin([None, "ok"])
-        columns = ledger.loc[failed, ["strict", "stability", "posebusters"]].reset_index(drop=True)
-        write_sdf(out / "failures.sdf", samples.take(failed.to_numpy()).with_columns(**columns.to_dict("series")))
-    return metrics
+    return metrics, ledger, samples
+
+
+def _write_failures(path: Path, ledger: pd.DataFrame, samples: Molecules) -> None:
+    """Samples that are not strictly valid or fail PoseBusters, with the verdicts on them."""
+    failed = ((ledger["strict"] != "ok") | ~ledger["posebusters"].isin([None, "ok"])).to_numpy()
+    verdicts = ledger.loc[failed, ["sample_index", "id", "problem", "strict", "stability", "posebusters"]]
+    molecules = [EMPTY if (m.atomic_numbers >= len(ELEMENTS)).any() else m for m in samples.take(failed)]
+    write_sdf(path, from_list(molecules, verdicts.reset_index(drop=True)))
 
 
 def _energies_of(path: Path, samples: Molecules, sha256: str) -> pd.DataFrame:

@@ -21,6 +21,15 @@ MIN_DISTANCE = 0.5
 USABLE_STATUSES = ("ok", "ff_unconverged")
 """Sample statuses that leave a molecule to be judged. An unconverged relaxation is kept and judged as it stands."""
 
+FAILURES = frozenset(
+    [
+        *("decode_failed", "nan_coordinates", "foreign_element", "too_large", "atoms_overlap", "sanitise_failed"),
+        *("radical", "fragments", "charged", "odd_electrons", "embed_failed", "ff_untyped", "scf_failed"),
+        *("opt_unconverged", "topology_changed", "timeout", "crashed"),
+    ]
+)
+"""Sample statuses that are failures."""
+
 
 @dataclass(frozen=True)
 class StrictValidity:

@@ -31,6 +31,9 @@ _LISTS = {
 
 def write_parquet(path: Path | str, molecules: Molecules, extra_metadata: dict | None = None) -> None:
     """Write molecules atomically. Equal molecules give equal bytes."""
+    for name in molecules.table.columns:
+        if name in _LISTS:
+            raise UserError(f"Cannot write {path}: a property is named {name!r} like a column of atoms. Rename it.")
     null = ~molecules.bonds_known
     columns = {
         "atomic_numbers": _list(molecules.atomic_numbers, molecules.atom_offsets),

@@ -36,6 +36,14 @@ def perceive_bonds(molecule: Molecule) -> tuple[Molecule, str]:
     return replace(perceived, positions=molecule.positions), "ok"
 
 
+def bonded_pairs(molecule: Molecule) -> set[tuple[int, int]]:
+    """Pairs (smaller index first) that RDKit perceives as bonded from the distances alone, whatever bonds are given."""
+    mol = to_rdkit(Molecule(molecule.atomic_numbers, molecule.positions))
+    rdDetermineBonds.DetermineConnectivity(mol)
+    ends = ((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds())
+    return {(min(pair), max(pair)) for pair in ends}
+
+
 def _unfit(molecule: Molecule) -> str | None:
     if len(molecule) == 0:
         return "decode_failed"

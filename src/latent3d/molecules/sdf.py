@@ -64,6 +64,9 @@ def read_sdf(path: Path | str) -> Molecules:
 
 def _read_record(lines: list[str], records: Records) -> None:
     end = next((i for i, line in enumerate(lines) if line.startswith("M  END")), None)
+    for line in lines[end + 1 :] if end is not None else []:
+        if line.startswith("M  END"):
+            records.add_bad(BadRecord("decode_failed", "no line $$$$ parts it from the record before"))
     properties = _parse_data(lines[end + 1 :]) if end is not None else {}
     known = properties.pop(_BONDS_KEY, None)
     if lines and lines[0].strip():

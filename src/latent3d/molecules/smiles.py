@@ -23,17 +23,26 @@ def write_smiles(path: Path | str, molecules: Molecules) -> None:
 
 
 def read_smiles(path: Path | str) -> Molecules:
-    """Read all lines, hydrogens added; positions are NaN. A bad line stays as an empty molecule with its `status`.
+    """Read all lines, hydrogens added; positions are NaN. A bad line (also an empty one, but for the
+    file's end) stays as an empty molecule with its `status`.
 
     Raises:
         UserError: the file is missing, truncated while gzipped, or too large.
     """
     path = Path(path)
     records = Records(path)
+    blank = 0
     for number, line in enumerate(read_lines(path)):
         fields = line.split(maxsplit=1)
-        if not fields or (number == 0 and fields[0].lower() == "smiles"):
+        if number == 0 and fields and fields[0].lower() == "smiles":
             continue
+        if not fields:
+            blank += 1
+            continue
+        # A generator's failed sample, unless nothing follows it.
+        for _ in range(blank):
+            records.add_bad(BadRecord("decode_failed", "an empty line"))
+        blank = 0
         properties = {"smiles": fields[0]} | ({"id": fields[1].strip()} if len(fields) > 1 else {})
         try:
             records.add(_graph(fields[0]), properties)
@@ -60,7 +69,10 @@ def _graph(smiles: str) -> Molecule:
             raise BadRecord("too_large", f"{mol.GetNumAtoms()} atoms, more than {MAX_ATOMS}")
         if any(not 0 < atom.GetAtomicNum() < len(ELEMENTS) for atom in mol.GetAtoms()):
             raise BadRecord("foreign_element", f"unknown element in {smiles[:40]!r}")
-        return from_rdkit(mol)
+        try:
+            return from_rdkit(mol)
+        except ValueError as error:
+            raise BadRecord("sanitise_failed", f"{smiles[:40]!r}: {error}") from error
 
 
 def _lines(path: Path, molecules: Molecules) -> Iterator[str]:

@@ -11,12 +11,11 @@ from dataclasses import replace
 import numpy as np
 from rdkit import Chem, rdBase
 
-from latent3d.molecules.molecules import ELEMENTS, Molecule
+from latent3d.molecules.contacts import COVALENT_RADII
+from latent3d.molecules.molecules import Molecule
 from latent3d.molecules.perception import MAX_ATOMS
 from latent3d.molecules.rdkit import from_rdkit, is_tangled
 
-_periodic_table = Chem.GetPeriodicTable()
-_COVALENT_RADII = np.array([_periodic_table.GetRcovalent(number) for number in range(len(ELEMENTS))])
 _MAX_SMILES = 4 * MAX_ATOMS
 
 
@@ -62,7 +61,7 @@ def _shortest_contacts(molecule: Molecule, count: int) -> np.ndarray:
     """[count, 2] atom pairs with the smallest distance / (sum of covalent radii)."""
     i, j = np.triu_indices(len(molecule), k=1)
     x = molecule.positions.astype(np.float64)
-    radii = _COVALENT_RADII[molecule.atomic_numbers]
+    radii = COVALENT_RADII[molecule.atomic_numbers]
     ratio = np.linalg.norm(x[i] - x[j], axis=1) / (radii[i] + radii[j])
     shortest = np.argsort(ratio, kind="stable")[:count]
     return np.stack([i[shortest], j[shortest]], axis=1)

@@ -5,13 +5,35 @@ from pathlib import Path
 import pandas as pd
 
 from latent3d.errors import UserError
-from latent3d.metrics.registry import Quantity
+from latent3d.metrics.registry import FAMILIES
 
 TRUST = ["read_from_author_repository", "read_second_hand", "unverified"]
 TABLE, DATASET = "qm9_unconditional", "qm9"
+PROTOCOLS = {
+    "edm": {
+        "atom_stability": "legacy_atom_stability",
+        "molecule_stability": "legacy_molecule_stability",
+        "validity": "legacy_validity",
+        "uniqueness": "legacy_uniqueness",
+        "novelty": "legacy_novelty",
+    },
+    # Its validity is that of decoded SMILES, which is something else.
+    "ldm3dg_notebook": {
+        "atom_stability": "legacy_atom_stability_mean",
+        "molecule_stability": "legacy_molecule_stability",
+    },
+}
+"""Our quantity for each published metric, by protocol, in order of preference."""
+
 DISTANCES_TABLE = "qm9_distribution"
-DISTANCES_PROTOCOLS = {False: "ldm3dg_notebook", True: "ldm3dg_notebook_size_matched"}
-"""Protocols of published distances between property distributions, by whether samples are size-matched."""
+DISTANCES_PROTOCOLS = {"": "ldm3dg_notebook", "_matched": "ldm3dg_notebook_size_matched"}
+"""Protocols of published distances between property distributions, by the ending of our names."""
+# Its Hellinger distance is over other bins than ours.
+DISTANCES = {
+    f"{theirs}_{distance}": f"{ours}_{our_distance}"
+    for theirs, ours in (("mw", "mw"), ("alogp", "logp"), ("psa", "tpsa"), ("qed", "qed"))
+    for distance, our_distance in (("max_bin_difference", "max_bin"), ("wasserstein", "wasserstein"))
+}
 
 
 def read_published(path: Path | str) -> pd.DataFrame:
@@ -26,50 +48,49 @@ def read_published(path: Path | str) -> pd.DataFrame:
         raise UserError(f"{path} does not exist. Restore resources/published from the repository.") from error
 
 
-def published_values(numbers: pd.DataFrame, system: str, quantities: list[Quantity]) -> dict[str, object]:
+def published_values(numbers: pd.DataFrame, system: str) -> dict[str, object]:
     """Columns with the published values of one system: all from one protocol and source, so that they belong together.
 
-    Of several sources the best trusted one is taken, and of equals the one that gives most of our quantities.
+    Only protocols that measure what our columns of that name do. Of several sources the best trusted one is taken, and
+    of equals the one that gives most.
+
+    Raises:
+        UserError: the system has no value of such a protocol.
     """
-    wanted = {quantity.published: quantity for quantity in quantities if quantity.published}
-    of_system = numbers[
-        (numbers["table"] == TABLE)
-        & (numbers["dataset"] == DATASET)
-        & (numbers["system"] == system)
-        & numbers["metric"].isin(wanted)
-    ]
-    if of_system.empty:
-        raise UserError(
-            f"The published numbers have no system {system!r} on {DATASET}; mend `published` in defaults.yaml."
-        )
-    groups = of_system.groupby(["status", "protocol", "source"], sort=True)
-    (status, protocol, source), best = min(groups, key=lambda item: (TRUST.index(item[0][0]), -len(item[1]), item[0]))
-    columns: dict[str, object] = {
-        f"{wanted[line.metric].column}_published": line.value for line in best.itertuples(index=False)
-    }
-    return {
-        **columns,
-        "published_system": system,
-        "published_protocol": protocol,
-        "published_source": f"{source} ({status})",
-    }
+    of_system = numbers[(numbers["table"] == TABLE) & (numbers["dataset"] == DATASET) & (numbers["system"] == system)]
+    for protocol, names in PROTOCOLS.items():
+        known = of_system[(of_system["protocol"] == protocol) & of_system["metric"].isin(names)]
+        if known.empty:
+            continue
+        groups = known.groupby(["status", "source"], sort=True)
+        (status, source), best = min(groups, key=lambda item: (TRUST.index(item[0][0]), -len(item[1]), item[0]))
+        return {
+            **{f"{_column(names[line.metric])}_published": line.value for line in best.itertuples(index=False)},
+            "published_system": system,
+            "published_protocol": protocol,
+            "published_source": f"{source} ({status})",
+        }
+    raise UserError(
+        f"The published numbers have no values of {system!r} on {DATASET} under the protocols {', '.join(PROTOCOLS)}; "
+        "mend `published` of that row."
+    )
 
 
-def published_distances(numbers: pd.DataFrame, system: str, quantities: list[Quantity]) -> dict[str, object]:
+def _column(name: str) -> str:
+    return next(quantity.column for family in FAMILIES.values() for quantity in family if quantity.name == name)
+
+
+def published_distances(numbers: pd.DataFrame, system: str) -> dict[str, object]:
     """Columns with a system's published distances between property distributions; empty where there are none."""
+    of_system = numbers[
+        (numbers["table"] == DISTANCES_TABLE) & (numbers["dataset"] == DATASET) & (numbers["system"] == system)
+    ]
     columns: dict[str, object] = {}
     sources: dict[str, None] = {}
-    for matched, protocol in DISTANCES_PROTOCOLS.items():
-        wanted = {q.published: q for q in quantities if q.published and q.name.endswith("_matched") == matched}
-        lines = numbers[
-            (numbers["table"] == DISTANCES_TABLE)
-            & (numbers["dataset"] == DATASET)
-            & (numbers["system"] == system)
-            & (numbers["protocol"] == protocol)
-            & numbers["metric"].isin(wanted)
-        ]
-        for line in lines.itertuples(index=False):
-            columns[f"{wanted[line.metric].column}_published"] = line.value
+    for ending, protocol in DISTANCES_PROTOCOLS.items():
+        lines = of_system[(of_system["protocol"] == protocol) & of_system["metric"].isin(DISTANCES)]
+        for line in lines.drop_duplicates("metric").itertuples(index=False):
+            columns[f"{_column(DISTANCES[line.metric] + ending)}_published"] = line.value
             sources[f"{protocol}: {line.source} ({line.status})"] = None
     if columns:
         columns |= {"published_system": system, "published_source": "; ".join(sources)}

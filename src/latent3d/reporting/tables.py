@@ -67,7 +67,7 @@ def quality_table(
         line |= _columns([*QUALITY, *_unknown(measured)], measured)
         line["failures"] = join_failures(Counter(), *(m["failures"] for m in measured))
         if published is not None and geometry in row.published:
-            line |= published_values(published, row.published[geometry], QUALITY)
+            line |= published_values(published, row.published[geometry])
         lines.append(line)
     return _beside(pd.DataFrame(lines))
 
@@ -81,7 +81,7 @@ def distribution_table(
         line = _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
         line |= _columns(DISTRIBUTION, measured)
         if published is not None and geometry in row.published:
-            line |= published_distances(published, row.published[geometry], DISTRIBUTION)
+            line |= published_distances(published, row.published[geometry])
         lines.append(line)
     return _beside(pd.DataFrame(lines))
 
