@@ -28,21 +28,21 @@ class ForceConstants:
         contact, contact_decay: pair of atoms that are neither bonded nor share a neighbour.
     """
 
-    bond_h: float = 0.355
-    bond_2: float = 0.257
-    bond_3: float = 0.156
-    bond_decay: float = 2.38
-    angle_0: float = 0.182
-    angle_1: float = 0.126
-    angle_2: float = 0.12
-    bend: float = 0.058
-    torsion: float = 0.0009
+    bond_h: float = 0.354
+    bond_2: float = 0.255
+    bond_3: float = 0.161
+    bond_decay: float = 2.43
+    angle_0: float = 0.185
+    angle_1: float = 0.125
+    angle_2: float = 0.121
+    bend: float = 0.0525
+    torsion: float = 0.00083
     torsion_bond: float = 0.0083
-    torsion_decay: float = 6.86
-    improper: float = 0.03
-    direction: float = 0.005
-    contact: float = 0.0475
-    contact_decay: float = 1.23
+    torsion_decay: float = 7.0
+    improper: float = 0.0302
+    direction: float = 0.0005
+    contact: float = 0.0257
+    contact_decay: float = 1.02
 
 
 FITTED = ForceConstants()

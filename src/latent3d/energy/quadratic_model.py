@@ -9,8 +9,8 @@ from latent3d.energy.model_hessian import model_hessian
 from latent3d.energy.redundant_coordinates import RedundantCoordinates, connecting_bonds, pseudo_inverse
 
 _SOFTEST = 1e-5
-"""Hartree/bohr^2; the least curvature that a step assumes, and that an update keeps."""
-_ITERATIONS, _CLOSE = 12, 1e-6
+"""Hartree/bohr^2; the least curvature that a step assumes. Where the model has less, an update would be noise."""
+_ITERATIONS, _CLOSE = 12, 1e-4
 """Of the search for the positions (bohr) that have given internal coordinates."""
 
 

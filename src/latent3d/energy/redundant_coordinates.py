@@ -80,6 +80,7 @@ class RedundantCoordinates:
         self._axes = _perpendicular_axes(positions, self.straight)
         self.torsions = _defined_torsions(positions, _atoms(torsions, 4))
         self.impropers = _planar_centres(near, atomic_numbers, positions)
+        self._dihedrals = np.concatenate([self.torsions, self.impropers])
         self.directions = np.zeros((0, positions.size))
         self.directions = _unseen_motions(self.jacobian(positions), positions)
 
@@ -90,8 +91,7 @@ class RedundantCoordinates:
                 _lengths(positions, self.bonds),
                 np.arccos(_cosines(positions, self.angles)),
                 _bends(positions, self.straight, self._axes).reshape(-1),
-                _dihedrals(positions, self.torsions),
-                _dihedrals(positions, self.impropers),
+                _dihedrals(positions, self._dihedrals),
                 self.directions @ positions.reshape(-1),
             ]
         )
@@ -100,7 +100,7 @@ class RedundantCoordinates:
         """[Q] end - start of two vectors of values; dihedral angles the shorter way round."""
         change = end - start
         last = len(change) - len(self.directions)
-        dihedrals = slice(last - len(self.torsions) - len(self.impropers), last)
+        dihedrals = slice(last - len(self._dihedrals), last)
         change[dihedrals] = (change[dihedrals] + np.pi) % (2 * np.pi) - np.pi
         return change
 
@@ -112,8 +112,7 @@ class RedundantCoordinates:
                 _scatter(self.bonds, _length_derivatives(positions, self.bonds), positions),
                 _scatter(self.angles, _angle_derivatives(positions, self.angles), positions),
                 *(_without_rigid_motions(_scatter(self.straight, part, positions), positions) for part in bends),
-                _scatter(self.torsions, _dihedral_derivatives(positions, self.torsions), positions),
-                _scatter(self.impropers, _dihedral_derivatives(positions, self.impropers), positions),
+                _scatter(self._dihedrals, _dihedral_derivatives(positions, self._dihedrals), positions),
                 self.directions,
             ]
         )
@@ -248,7 +247,7 @@ def _bend_derivatives(positions: np.ndarray, triples: np.ndarray, axes: np.ndarr
 def _dihedrals(positions: np.ndarray, quadruples: np.ndarray) -> np.ndarray:
     _, axis, _, a, b = _planes(positions, quadruples)
     length = np.linalg.norm(axis, axis=1)
-    return np.arctan2((np.cross(b, a) * axis).sum(axis=1), (a * b).sum(axis=1) * length)
+    return np.arctan2((_cross(b, a) * axis).sum(axis=1), (a * b).sum(axis=1) * length)
 
 
 def _dihedral_derivatives(positions: np.ndarray, quadruples: np.ndarray) -> np.ndarray:
@@ -267,4 +266,10 @@ def _planes(positions: np.ndarray, quadruples: np.ndarray) -> tuple[np.ndarray, 
     """Arms f = r_i - r_j and h = r_m - r_k, axis r_j - r_k, normals f x axis and h x axis: [K, 3] each."""
     i, j, k, m = quadruples.T
     f, axis, h = positions[i] - positions[j], positions[j] - positions[k], positions[m] - positions[k]
-    return f, axis, h, np.cross(f, axis), np.cross(h, axis)
+    return f, axis, h, _cross(f, axis), _cross(h, axis)
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of rows [K, 3]: several times faster than numpy's for few rows."""
+    (ax, ay, az), (bx, by, bz) = a.T, b.T
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)

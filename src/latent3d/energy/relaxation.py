@@ -23,6 +23,8 @@ MAX_STEPS = 200
 """Ten times what a drug-size molecule needs."""
 FIRST_RADIUS, LARGEST_RADIUS = 0.1, 0.3
 """Limits of a step: root mean square displacement of the atoms, bohr."""
+_SHORTEST_RADIUS = 1e-3
+"""Bohr, of all displacements together; shorter steps tell no more than noise."""
 _UPHILL = 1e-6
 """Hartree; a step that raises the energy by more is taken back."""
 
@@ -87,7 +89,7 @@ def relax(
         try:
             point = molecule.singlepoint(step.positions * BOHR)
         except Failed:
-            radius = step.length / 4
+            radius = max(step.length / 4, _SHORTEST_RADIUS)
             continue
         change = point.energy - end.energy
         radius = _next_radius(radius, step, change, largest)
@@ -128,7 +130,7 @@ def relaxation_task(task: tuple[Molecule, int]) -> dict[str, float | bool | None
 def _next_radius(radius: float, step: Step, change: float, largest: float) -> float:
     """A shorter limit where the model was wrong, a longer one where it was right and held back."""
     if change > max(0.25 * step.expected, _UPHILL) or 0.25 * step.expected < change < -_UPHILL:
-        return step.length / 2
+        return max(step.length / 2, _SHORTEST_RADIUS)
     if change < 0.6 * step.expected and step.length > 0.8 * radius:
         return min(2 * radius, largest)
     return radius
