@@ -50,12 +50,14 @@ def test_one_bond_and_one_torsion(from_smiles):
     assert change.bond_change == pytest.approx(0, abs=1e-5)
 
 
-def test_unknown_bonds_are_those_of_the_first_geometry(from_smiles):
-    molecule = from_smiles("CCO")
+@pytest.mark.parametrize("smiles", ["CCO", "c1cc[nH]c1", "O=C1CC1", "C1C2CC1C2"])
+def test_unknown_bonds_are_those_of_the_first_geometry(from_smiles, smiles):
+    molecule = from_smiles(smiles)
     moved = molecule.positions + np.random.default_rng(0).normal(0, 0.05, molecule.positions.shape)
     bare = replace(molecule, bonds=None, bond_orders=None, formal_charges=None)
     known, perceived = geometry_change(molecule, moved), geometry_change(bare, moved)
     assert known.graph_survived and perceived.graph_survived
+    assert perceived.bond_change == pytest.approx(known.bond_change, rel=1e-6)
     assert perceived.torsion_change == pytest.approx(known.torsion_change, rel=1e-6)
 
 

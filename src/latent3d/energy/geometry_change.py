@@ -6,9 +6,8 @@ import numpy as np
 
 from latent3d.metrics.internal_coordinates import internal_coordinates
 from latent3d.metrics.reconstruction import kabsch_rmsd
-from latent3d.molecules.contacts import BondGraph
+from latent3d.molecules.contacts import BondGraph, close_pairs
 from latent3d.molecules.molecules import Molecule, from_list
-from latent3d.molecules.perception import bonded_pairs
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,9 @@ class GeometryChange:
 def geometry_change(molecule: Molecule, positions: np.ndarray) -> GeometryChange:
     """From the molecule's geometry to positions [N, 3], angstrom.
 
-    The bonds are the molecule's own; where they are unknown, those that RDKit perceives from its distances.
+    The bonds are the molecule's own; where they are unknown, the `close_pairs` of its geometry.
     """
-    graph = molecule if molecule.bonds is not None else _with_perceived_pairs(molecule)
+    graph = molecule if molecule.bonds is not None else _with_close_pairs(molecule)
     heavy = molecule.atomic_numbers > 1
     before = molecule.positions.astype(float)
     changes = _internal_changes(graph, positions)
@@ -51,8 +50,8 @@ def geometry_change(molecule: Molecule, positions: np.ndarray) -> GeometryChange
     )
 
 
-def _with_perceived_pairs(molecule: Molecule) -> Molecule:
-    pairs = np.array(sorted(bonded_pairs(molecule)), np.int16).reshape(-1, 2)
+def _with_close_pairs(molecule: Molecule) -> Molecule:
+    pairs = close_pairs(molecule.atomic_numbers, molecule.positions.astype(float)).astype(np.int16)
     return replace(
         molecule,
         bonds=pairs,

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latent3d.energy.redundant_coordinates import RedundantCoordinates, covalent_distances, distances, pseudo_inverse
+from latent3d.energy.gfn2 import BOHR
+from latent3d.energy.redundant_coordinates import RedundantCoordinates, pseudo_inverse
+from latent3d.molecules.contacts import COVALENT_RADII
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def model_hessian(
     constants: ForceConstants = FITTED,
 ) -> np.ndarray:
     """Positive semidefinite [Q, Q] in the internal coordinates, for atomic numbers [N] at positions [N, 3], bohr."""
-    beyond = distances(positions) - covalent_distances(atomic_numbers)
+    radii = COVALENT_RADII[atomic_numbers] / BOHR
+    beyond = np.linalg.norm(positions[:, None] - positions, axis=-1) - (radii[:, None] + radii)
     inverse = pseudo_inverse(coordinates.jacobian(positions))
     contacts = _contact_hessian(coordinates.bonds, beyond, positions, constants)
     return np.diag(_diagonal(coordinates, atomic_numbers, beyond, constants)) + inverse.T @ contacts @ inverse

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from latent3d.energy.gfn2 import BOHR
-from latent3d.molecules.contacts import BROKEN, COVALENT_RADII
+from latent3d.molecules.contacts import BROKEN, relative_distances
 
 MAX_PER_ATOM = 20
 """A tangle of more angles and torsions per atom than this is described by its distances and Cartesian directions."""
@@ -24,20 +24,9 @@ _UNSEEN = 1e-6
 """Eigenvalues of B^T B below this belong to motions that no coordinate sees."""
 
 
-def covalent_distances(atomic_numbers: np.ndarray) -> np.ndarray:
-    """[N, N] sums of covalent radii, bohr."""
-    radii = COVALENT_RADII[atomic_numbers] / BOHR
-    return radii[:, None] + radii
-
-
-def distances(positions: np.ndarray) -> np.ndarray:
-    """[N, N] distances between positions [N, 3], in their unit."""
-    return np.linalg.norm(positions[:, None] - positions, axis=-1)
-
-
 def connecting_bonds(atomic_numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """[B, 2] bonded pairs at positions [N, 3] (bohr); fragments are joined by their relatively shortest contacts."""
-    relative = distances(positions) / covalent_distances(atomic_numbers)
+    relative = relative_distances(atomic_numbers, positions * BOHR)
     bonded = np.triu(relative < BROKEN, 1)
     while True:
         count, fragment = connected_components(bonded, directed=False)

@@ -13,6 +13,17 @@ FORMED = 1.1
 """Atoms closer than this times the sum of their covalent radii are bonded. Others of QM9 stay above 1.2 in 10 ps."""
 
 
+def relative_distances(atomic_numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """[N, N] distances between positions [N, 3] (angstrom) over the sums of the two covalent radii."""
+    radii = COVALENT_RADII[atomic_numbers]
+    return np.linalg.norm(positions[:, None] - positions, axis=-1) / (radii[:, None] + radii)
+
+
+def close_pairs(atomic_numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """[B, 2] pairs closer than `BROKEN`: the bond graph where none is known. Positions [N, 3] in angstrom."""
+    return np.argwhere(np.triu(relative_distances(atomic_numbers, positions) < BROKEN, 1))
+
+
 class BondGraph:
     """The project's criterion for survival of a bond graph [B, 2] by distances alone.
 
