@@ -20,7 +20,7 @@ ENERGY_CHANGE = 5e-6
 GRADIENT_NORM = 1e-3
 """Hartree/bohr; convergence needs a Euclidean norm of the whole gradient below this (as `xtb --opt normal`)."""
 MAX_STEPS = 200
-"""Ten times what a drug-size molecule needs."""
+"""More than ten times what a drug-size molecule needs; clouds of atoms that react take as many."""
 FIRST_RADIUS, LARGEST_RADIUS = 0.1, 0.3
 """Limits of a step: root mean square displacement of the atoms, bohr."""
 _SHORTEST_RADIUS = 1e-3
@@ -37,8 +37,8 @@ class Relaxation:
         positions: [N, 3], angstrom.
         start, end: single points at the given and at the final positions.
         steps: gradients computed after the first.
-        converged: the last step changed the energy by at most ENERGY_CHANGE, and the gradient norm is GRADIENT_NORM at
-            most.
+        converged: the last step changed the energy by at most `energy_change`, and the norm of the gradient is at most
+            `gradient_norm` (`relax`).
     """
 
     positions: np.ndarray
@@ -63,6 +63,8 @@ def relax(
     max_steps: int = MAX_STEPS,
 ) -> Relaxation:
     """Relax a molecule; without convergence after `max_steps`, what has been reached.
+
+    The end is a stationary point: from an exactly symmetric start, it may be a saddle point.
 
     Args:
         atomic_numbers: [N].
@@ -129,7 +131,7 @@ def relaxation_task(task: tuple[Molecule, int]) -> dict[str, float | bool | None
 
 def _next_radius(radius: float, step: Step, change: float, largest: float) -> float:
     """A shorter limit where the model was wrong, a longer one where it was right and held back."""
-    if change > max(0.25 * step.expected, _UPHILL) or 0.25 * step.expected < change < -_UPHILL:
+    if change > 0.25 * step.expected and abs(change) > _UPHILL:
         return max(step.length / 2, _SHORTEST_RADIUS)
     if change < 0.6 * step.expected and step.length > 0.8 * radius:
         return min(2 * radius, largest)
