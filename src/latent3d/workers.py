@@ -154,6 +154,12 @@ class Workers:
         _kill(worker)
 
 
+def run_task(task: tuple[Callable[[Any], Any], Any]) -> Any:
+    """What workers of several kinds of work run: a task is a function, importable by name, and its argument."""
+    function, argument = task
+    return function(argument)
+
+
 class Progress:
     """`label: 120/4000 (3 %), 5.1/s, 12 min left` on stderr, at most every ten seconds."""
 

@@ -2,11 +2,10 @@
 
 import pytest
 
-from latent3d.metrics.population import run_task
 from latent3d.metrics.reference import make_reference, read_reference_molecules
 from latent3d.metrics.score import Options, score
 from latent3d.molecules.parquet import write_parquet
-from latent3d.workers import Workers
+from latent3d.workers import Workers, run_task
 
 QUICK = Options(posebusters=0, fcd=False)
 

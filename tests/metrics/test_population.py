@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from latent3d.metrics import population
-from latent3d.metrics.population import analyse_population, map_groups, run_task
+from latent3d.metrics.population import analyse_population, map_groups
 from latent3d.metrics.stability import UNKNOWN
 from latent3d.molecules.molecules import ELEMENTS
-from latent3d.workers import Workers
+from latent3d.workers import Workers, run_task
 from tasks import echo_unless_cursed
 
 ALL = frozenset(range(1, len(ELEMENTS)))

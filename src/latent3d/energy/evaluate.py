@@ -20,12 +20,11 @@ from latent3d.energy.energies_file import NAME, shard_file, write_energies
 from latent3d.energy.stages import EXPENSIVE, SINGLE_POINT, Stage, Subject, obstacle, unpaired_electrons
 from latent3d.errors import UserError
 from latent3d.files import beside, hash_configuration, hash_file, read_json, write_text
-from latent3d.metrics.population import run_task
 from latent3d.metrics.reference import sample_status
 from latent3d.metrics.strict import USABLE_STATUSES
 from latent3d.molecules.read import has_coordinates, read_molecules
 from latent3d.run import versions
-from latent3d.workers import Outcome, Workers
+from latent3d.workers import Outcome, Workers, run_task
 
 CHUNK = 100
 """Consecutive samples whose results are kept together; a shard is a whole number of chunks."""

@@ -37,7 +37,7 @@ def bust(
         quick: number of samples that get the quick tests; None for all.
         energy: number of those that get the energy-ratio test as well; None for all.
         seed: of the draw of both, without replacement.
-        workers: that run `population.run_task`.
+        workers: that run `workers.run_task`.
         measured: what to add to.
     """
     order = np.random.default_rng([seed, 2]).permutation(len(samples))

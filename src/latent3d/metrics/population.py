@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,6 @@ FOLDS = 5
 
 CHUNK = 250
 _CHUNK_SECONDS, _MOLECULE_SECONDS = 300.0, 60.0
-Task = TypeVar("Task")
 
 
 @dataclass(frozen=True)
@@ -111,12 +110,6 @@ class _Plan(Sequence):
         rows = self._rows[index]
         molecules = self._molecules.take(rows)
         return Chunk(molecules.without_table(), self._status[rows].tolist(), self._elements, self._flat)
-
-
-def run_task(task: tuple[Callable[[Task], Any], Task]) -> Any:
-    """What the workers of the evaluation run: a function of this package and its argument."""
-    function, argument = task
-    return function(argument)
 
 
 def map_groups(

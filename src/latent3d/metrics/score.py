@@ -58,7 +58,7 @@ def score(
     Args:
         samples: one row per requested sample; without a column `status`, all count as ok.
         reference: what to compare with; without one, values that need it are None.
-        workers: that run `population.run_task`.
+        workers: that run `workers.run_task`.
         options: what to measure.
         energies: the rows of energies.parquet of the same samples, if there is one.
         reference_energies: those of real molecules.

@@ -12,7 +12,6 @@ from latent3d.energy.energies_file import read_energies
 from latent3d.errors import UserError
 from latent3d.files import atomic_path, beside, hash_file, write_json
 from latent3d.metrics import stability
-from latent3d.metrics.population import run_task
 from latent3d.metrics.reference import Reference, make_reference, read_reference_molecules
 from latent3d.metrics.reference_file import cached_statistics, dataset_file, read_reference, write_reference
 from latent3d.metrics.score import Options, measure_floor, score
@@ -21,7 +20,7 @@ from latent3d.molecules.parquet import read_metadata
 from latent3d.molecules.read import has_coordinates, read_molecules
 from latent3d.molecules.sdf import write_sdf
 from latent3d.run import versions
-from latent3d.workers import Workers
+from latent3d.workers import Workers, run_task
 
 TASK_SECONDS = 600.0
 FLOOR = {"posebusters": 1000, "energy_ratio": 100}
