@@ -1,12 +1,25 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from latent3d.diffusion.objectives import OBJECTIVES, Denoiser, NoiseLevel, target, to_x0
-from latent3d.diffusion.samplers import SAMPLERS, per_sample_noise, sample, stream_seed
-from latent3d.diffusion.schedules import SCHEDULES, cosine, linear
+from latent3d.diffusion.samplers import SAMPLERS, sample
+from latent3d.diffusion.schedules import SCHEDULES, cosine, linear, polynomial_2
+from latent3d.diffusion.streams import Streams, stream_seed
 
 MEAN, STD = 1.5, 0.4
+
+
+def draws(count, seed=0):
+    """A source of noise [count, 1], and the list of what it gave."""
+    generator, given = torch.Generator().manual_seed(seed), []
+
+    def noise():
+        given.append(torch.randn(count, 1, generator=generator))
+        return given[-1]
+
+    return noise, given
 
 
 class ExactGaussian(nn.Module):
@@ -28,7 +41,7 @@ class ExactGaussian(nn.Module):
 def test_schedules_fall_from_one_to_nearly_zero(name):
     t = torch.linspace(0, 1, 101)
     alpha_bar = SCHEDULES[name](t)
-    assert alpha_bar[0] == 1
+    assert alpha_bar[0] == pytest.approx(1, abs=2e-5)
     assert alpha_bar[-1] < 1e-4
     assert (alpha_bar.diff() < 0).all()
 
@@ -39,6 +52,18 @@ def test_schedules_have_their_published_values():
     beta = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
     product = torch.cumprod(1 - beta, 0)[499].item()
     assert linear(torch.tensor([0.5])).item() == pytest.approx(product, rel=0.02)
+
+
+def test_polynomial_2_is_edms_table_value_by_value():
+    steps, s = 1000, 1e-5
+    alpha_2 = (1 - (np.arange(steps + 1) / steps) ** 2) ** 2
+    ratios = np.clip(alpha_2[1:] / alpha_2[:-1], 0.001, 1)
+    table = (1 - 2 * s) * np.concatenate([[1.0], np.cumprod(ratios)]) + s
+    ours = polynomial_2(torch.arange(steps + 1, dtype=torch.float64) / steps).numpy()
+    np.testing.assert_allclose(ours, table, rtol=1e-12)
+    # gamma = -log SNR at both ends and in the middle, from the formula alone.
+    assert -np.log(ours[0] / (1 - ours[0])) == pytest.approx(np.log(s / (1 - s)), rel=1e-12)
+    assert ours[500] == pytest.approx(0.5625 * (1 - 2 * s) + s, rel=1e-12)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -56,35 +81,52 @@ def test_a_perfect_output_gives_back_x0(objective):
 @pytest.mark.parametrize("schedule", sorted(SCHEDULES))
 def test_samplers_draw_from_the_data_given_the_exact_denoiser(sampler, objective, schedule):
     denoiser = Denoiser(ExactGaussian(objective, schedule), objective, schedule)
-    noise = torch.randn(201, 4000, 1, generator=torch.Generator().manual_seed(0))
-    x = sample(denoiser, noise, sampler)
+    x = sample(denoiser, draws(4000)[0], 200, sampler)
     assert x.mean().item() == pytest.approx(MEAN, abs=0.03)
     assert x.std().item() == pytest.approx(STD, rel=0.06)
 
 
-def test_ddim_uses_the_start_alone_and_ddpm_every_draw():
+def test_ddim_uses_the_start_alone_and_ddpm_one_draw_per_step():
     denoiser = Denoiser(ExactGaussian("v", "cosine"), "v", "cosine")
-    noise = torch.randn(11, 50, 1, generator=torch.Generator().manual_seed(0))
-    other = torch.cat([noise[:1], noise[1:].flip(1)])
-    assert torch.equal(sample(denoiser, noise, "ddim"), sample(denoiser, other, "ddim"))
-    assert not torch.equal(sample(denoiser, noise, "ddpm"), sample(denoiser, other, "ddpm"))
+    for sampler, expected in (("ddim", 1), ("ddpm", 11)):
+        noise, given = draws(50)
+        sample(denoiser, noise, 10, sampler)
+        assert len(given) == expected
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_striding_over_the_chain_gives_the_same_data(sampler):
+    denoiser = Denoiser(ExactGaussian("eps", "polynomial_2"), "eps", "polynomial_2")
+    few, many = (sample(denoiser, draws(4000)[0], steps, sampler) for steps in (50, 1000))
+    assert few.mean().item() == pytest.approx(many.mean().item(), abs=0.03)
+    assert few.std().item() == pytest.approx(many.std().item(), rel=0.1)
 
 
 def test_the_loss_of_the_exact_denoiser_is_the_irreducible_one():
     denoiser = Denoiser(ExactGaussian("x0", "cosine"), "x0", "cosine")
     generator = torch.Generator().manual_seed(0)
     x0 = MEAN + STD * torch.randn(20000, 1, generator=generator)
-    loss = denoiser.loss(x0, torch.full((20000,), 0.5), torch.randn(20000, 1, generator=generator))
+    loss = denoiser.square_error(x0, torch.full((20000,), 0.5), torch.randn(20000, 1, generator=generator)).mean()
     # Posterior variance of x0 given x_t at alpha^2 = sigma^2 = 1/2.
     assert loss.item() == pytest.approx(STD**2 * 0.5 / (0.5 * STD**2 + 0.5), rel=0.03)
 
 
 def test_each_sample_has_its_own_stream():
-    together = per_sample_noise(3, range(10, 20), 5, 4)
-    alone = per_sample_noise(3, range(14, 15), 5, 4)
-    assert torch.equal(together[:, 4:5], alone)
-    assert not torch.equal(per_sample_noise(4, range(14, 15), 5, 4), alone)
+    together, alone = Streams.of(3, range(10, 20)), Streams.of(3, range(14, 15))
+    for _ in range(3):
+        assert torch.equal(together.normal(4)[4:5], alone.normal(4))
+    assert not torch.equal(Streams.of(3, range(14, 15)).normal(4), Streams.of(4, range(14, 15)).normal(4))
     assert len({stream_seed(seed, index) for seed in range(20) for index in range(500)}) == 10_000
+
+
+def test_noise_of_atoms_does_not_depend_on_company_or_padding():
+    counts = [3, 7, 5]
+    together = Streams.of(1, range(3)).normal_atoms(counts, 4)
+    assert together.shape == (3, 7, 4)
+    for row, count in enumerate(counts):
+        alone = Streams.of(1, range(3)).take([row]).normal_atoms([count], 4)
+        assert torch.equal(together[row, :count], alone[0])
+        assert not together[row, count:].any()
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -94,7 +136,7 @@ def test_an_imperfect_network_still_samples_near_the_data(objective):
             return super().forward(x, t) + 0.02
 
     # alpha is exactly zero at t = 1 of the cosine schedule: the error of eps must not be blown up by 1 / alpha.
-    denoiser = Denoiser(Imperfect(objective, "cosine"), objective, "cosine")
-    x = sample(denoiser, torch.randn(51, 2000, 1, generator=torch.Generator().manual_seed(0)), "ddim")
+    denoiser = Denoiser(Imperfect(objective, "cosine"), objective, "cosine", limit=8)
+    x = sample(denoiser, draws(2000)[0], 50, "ddim")
     assert x.mean().item() == pytest.approx(MEAN, abs=0.25)
     assert x.std().item() == pytest.approx(STD, rel=0.25)

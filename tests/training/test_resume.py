@@ -16,16 +16,19 @@ from latent3d.molecules.parquet import read_metadata, read_parquet, write_parque
 HYPERPARAMETERS = {
     "topology": {
         **{"atom_latent": 2, "width": 32, "layers": 2, "heads": 4, "beta": 0.01, "steps": 120, "batch_size": 4},
-        **{"learning_rate": 1e-3, "weight_decay": 0.01, "warmup": 5, "clip": 1.0, "ema": 0.99},
+        **{"learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False, "warmup": 5},
+        **{"decay": "linear", "clip": 1.0, "ema": 0.99},
     },
     "geometry": {
         **{"atom_latent": 2, "width": 32, "layers": 2, "heads": 4, "beta": 0.001, "spring_steps": 2},
         **{"spring_steps_inference": 5, "steps": 40, "batch_size": 4},
-        **{"learning_rate": 1e-3, "weight_decay": 0.01, "warmup": 5, "clip": 1.0, "ema": 0.99},
+        **{"learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False, "warmup": 5},
+        **{"decay": "linear", "clip": 1.0, "ema": 0.99},
     },
     "diffusion": {
         **{"width": 32, "blocks": 2, "objective": "v", "schedule": "cosine", "steps": 40, "batch_size": 4},
-        **{"learning_rate": 1e-3, "weight_decay": 0.01, "warmup": 5, "clip": 1.0, "ema": 0.99},
+        **{"learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False, "warmup": 5},
+        **{"decay": "linear", "clip": 1.0, "ema": 0.99},
     },
     "sampling": {"sampler": "ddpm", "steps": 10},
 }

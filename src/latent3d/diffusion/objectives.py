@@ -1,7 +1,7 @@
 """What a denoiser predicts, and how x0 and eps follow from it.
 
 With x_t = alpha x_0 + sigma eps, alpha^2 = alpha_bar, sigma^2 = 1 - alpha_bar (Ho et al. 2020; v = alpha eps -
-sigma x_0 from Salimans & Ho 2022). Shapes: x [B, D], alpha and sigma [B, 1].
+sigma x_0 from Salimans & Ho 2022). Shapes: x [B, ...], alpha and sigma [B, 1, ...].
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from torch import nn
 from latent3d.diffusion.schedules import SCHEDULES
 
 OBJECTIVES = ("eps", "x0", "v")
-LIMIT = 8.0  # of a predicted x_0, for standardised data
 _MIN = 1e-4  # smallest alpha that predictions are divided by
 
 
@@ -36,38 +35,39 @@ def to_x0(
 
 @dataclass(frozen=True)
 class NoiseLevel:
-    """alpha and sigma at time t: [B, 1] each."""
+    """alpha and sigma at time t: [B, 1, ...] each."""
 
     alpha: torch.Tensor
     sigma: torch.Tensor
 
     @classmethod
-    def at(cls, schedule: str, t: torch.Tensor) -> "NoiseLevel":
-        """Noise level of the named schedule at times t [B]."""
-        alpha_bar = SCHEDULES[schedule](t)[:, None]
+    def at(cls, schedule: str, t: torch.Tensor, dimensions: int = 2) -> "NoiseLevel":
+        """Noise level of the named schedule at times t [B], for data with so many dimensions."""
+        alpha_bar = SCHEDULES[schedule](t).reshape(-1, *[1] * (dimensions - 1))
         return cls(alpha_bar.clamp(min=0).sqrt(), (1 - alpha_bar).clamp(min=0).sqrt())
 
 
 class Denoiser(nn.Module):
-    """Wraps any network f(x [B, D], t [B]) -> [B, D] with an objective and a schedule."""
+    """Wraps any network f(x [B, ...], t [B], ...) -> [B, ...] with an objective and a schedule.
 
-    def __init__(self, network: nn.Module, objective: str, schedule: str) -> None:
+    `limit` clips predictions of x_0. Where alpha is nearly zero, an objective of eps divides the network's error by it;
+    standardised data lie within 8.
+    """
+
+    def __init__(self, network: nn.Module, objective: str, schedule: str, limit: float = float("inf")) -> None:
         super().__init__()
         if objective not in OBJECTIVES or schedule not in SCHEDULES:
             raise ValueError(f"objective {objective!r} is not one of {OBJECTIVES} or schedule {schedule!r} unknown")
-        self.network, self.objective, self.schedule = network, objective, schedule
+        self.network, self.objective, self.schedule, self.limit = network, objective, schedule, limit
 
-    def predict_x0(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """E[x_0 | x_t = x], as the network sees it, clipped to LIMIT.
+    def predict_x0(self, x: torch.Tensor, t: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
+        """E[x_0 | x_t = x], as the network sees it, at times t [B]."""
+        level = NoiseLevel.at(self.schedule, t, x.dim())
+        output = self.network(x, t, *given)
+        return to_x0(self.objective, output, x, level.alpha, level.sigma).clamp(-self.limit, self.limit)
 
-        Where alpha is nearly zero, an objective of eps divides the network's error by it; data of unit variance lies
-        within the limit.
-        """
-        level = NoiseLevel.at(self.schedule, t)
-        return to_x0(self.objective, self.network(x, t), x, level.alpha, level.sigma).clamp(-LIMIT, LIMIT)
-
-    def loss(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
-        """Mean square error of the objective's target at times t [B]."""
-        level = NoiseLevel.at(self.schedule, t)
-        output = self.network(level.alpha * x0 + level.sigma * eps, t)
-        return ((output - target(self.objective, x0, eps, level.alpha, level.sigma)) ** 2).mean()
+    def square_error(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
+        """[B, ...] square error of the objective's target at times t [B]."""
+        level = NoiseLevel.at(self.schedule, t, x0.dim())
+        output = self.network(level.alpha * x0 + level.sigma * eps, t, *given)
+        return (output - target(self.objective, x0, eps, level.alpha, level.sigma)) ** 2

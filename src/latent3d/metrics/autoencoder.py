@@ -33,7 +33,8 @@ def evaluate_autoencoder(system: str, weights: dict[str, Path], data: Path, run:
         file=sys.stderr,
     )
     found = load_system(system).reconstruct(weights, molecules, run)
-    items = list(zip(found.reference, found.graphs, found.conformers, found.shuffled, strict=True))
+    shuffled = found.shuffled or [None] * len(found.reference)
+    items = list(zip(found.reference, found.graphs, found.conformers, shuffled, strict=True))
     seconds = len(items) * _SECONDS_TO_COMPARE
     print(f"{system}: comparing {len(items)} molecules, about {seconds:.0f} s on one core", file=sys.stderr)
     compared = np.array(map_molecules(_compare, items, "comparing", 1), float).reshape(len(items), 10)
@@ -48,7 +49,9 @@ def evaluate_autoencoder(system: str, weights: dict[str, Path], data: Path, run:
         "rmsd_heavy_shuffled": _mean(heavy_shuffled),
         "rmsd_all_shuffled": _mean(every_shuffled),
         "chirality_recovered": alike.sum() / centres.sum() if centres.sum() else None,
-        "chirality_recovered_shuffled": alike_shuffled.sum() / centres.sum() if centres.sum() else None,
+        "chirality_recovered_shuffled": alike_shuffled.sum() / centres.sum()
+        if centres.sum() and found.shuffled
+        else None,
         "n_stereocentres": int(centres.sum()),
         "latent_2d": found.latent_2d,
         "latent_3d": found.latent_3d,
@@ -72,18 +75,19 @@ def evaluate_autoencoder(system: str, weights: dict[str, Path], data: Path, run:
     )
 
 
-def _compare(item: tuple[Molecule, Molecule, Molecule, Molecule]) -> tuple[float, ...]:
+def _compare(item: tuple[Molecule, Molecule, Molecule, Molecule | None]) -> tuple[float, ...]:
     """Everything measured on one molecule, its decoded graph, its decoded conformer, and that of another code."""
     reference, graph, conformer, shuffled = item
     alike, centres = stereocentres(reference, conformer)
+    unknown = float("nan")
     return (
         exact_match_2d(reference, graph),
         not np.isfinite(conformer.positions).all(),
         bond_length_mae(reference, conformer),
         *aligned_rmsd(reference, conformer),
-        *aligned_rmsd(reference, shuffled),
+        *(aligned_rmsd(reference, shuffled) if shuffled else (unknown, unknown)),
         alike,
-        stereocentres(reference, shuffled)[0],
+        stereocentres(reference, shuffled)[0] if shuffled else unknown,
         centres,
     )
 

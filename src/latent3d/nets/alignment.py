@@ -54,6 +54,11 @@ def _rotation(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         m = m / m.abs().amax((1, 2), keepdim=True).clamp(min=1e-30)
     column = m.abs().sum(1).argmax(1)
     q = torch.gather(m, 2, column[:, None, None].expand(-1, 4, 1))[..., 0]
+    return rotation_matrix(q)
+
+
+def rotation_matrix(q: torch.Tensor) -> torch.Tensor:
+    """[B, 3, 3] rotations of quaternions [B, 4] of any length but zero."""
     w, x, y, z = (q / q.norm(dim=1, keepdim=True).clamp(min=1e-30)).unbind(1)
     return torch.stack(
         [

@@ -30,16 +30,18 @@ class Reconstruction:
         reference: the molecules themselves, in the system's own atom order.
         graphs: decoded from z_2d (positions NaN).
         conformers: decoded from z_3d and the true graph, in the atom order of `reference`.
-        shuffled: the same with the codes z_3d of other molecules: what the code adds to the graph.
-        latent_2d, latent_3d: code widths.
-        rotation_error, reflection_change: mean relative change of z_3d under a rotation, and under reflection.
+        shuffled: the same with the codes z_3d of other molecules: what the code adds to the graph; None where codes
+            cannot be exchanged.
+        latent_2d, latent_3d: code widths (of points: for as many as the largest training molecule has atoms).
+        rotation_error, reflection_change: mean relative change of z_3d under a rotation, and under reflection (of
+            points: after turning them back).
     """
 
     index: np.ndarray
     reference: list[Molecule]
     graphs: list[Molecule]
     conformers: list[Molecule]
-    shuffled: list[Molecule]
+    shuffled: list[Molecule] | None
     latent_2d: int
     latent_3d: int
     rotation_error: float

@@ -1,7 +1,7 @@
 """Training checkpoints: the unfinished state of one configuration, in a folder named by its hash.
 
-Two files per checkpoint would not be atomic together, so weights, EMA and optimiser state share one safetensors file,
-with step, elapsed time and log in its metadata. No pickle is involved.
+Two files per checkpoint would not be atomic together, so weights, EMA, clipping and optimiser state share one
+safetensors file, with step, elapsed time and log in its metadata. No pickle is involved.
 """
 
 import json
@@ -31,11 +31,13 @@ def write_checkpoint(
     log: Log,
     model: nn.Module,
     ema: dict[str, torch.Tensor],
+    clip: nn.Module,
     optimizer: torch.optim.Optimizer,
 ) -> None:
     """Replace the folder's checkpoint atomically."""
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
     tensors |= {f"ema.{key}": value for key, value in ema.items()}
+    tensors |= {f"clip.{key}": value for key, value in clip.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
     metadata = {"step": str(step), "seconds": repr(seconds), "log": json.dumps(log)}
@@ -43,7 +45,7 @@ def write_checkpoint(
 
 
 def read_checkpoint(
-    path: Path, model: nn.Module, ema: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer
+    path: Path, model: nn.Module, ema: dict[str, torch.Tensor], clip: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[int, float, Log]:
     """Load a checkpoint in place; returns (step, seconds so far, log). An unreadable one is reported and ignored."""
     try:
@@ -64,6 +66,7 @@ def read_checkpoint(
     model.load_state_dict(part("model."))
     for key, value in part("ema.").items():
         ema[key].copy_(value)
+    clip.load_state_dict(part("clip."))
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in part("optimizer.").items():
         index, name = key.split(".")

@@ -18,15 +18,17 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from latent3d.diffusion.samplers import stream_seed
+from latent3d.diffusion.streams import stream_seed
 from latent3d.errors import StoppedEarly, UserError
 from latent3d.files import write_text
 from latent3d.run import Run
 from latent3d.training.batches import Batches
 from latent3d.training.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
 from latent3d.training.ema import ema_update
+from latent3d.training.optimizer import adamw, gradient_clip, learning_rate_factor
 
 Losses = dict[str, torch.Tensor]
+LossOfRows = Callable[[nn.Module, torch.Tensor, torch.Generator, int], Losses]
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,12 @@ def train(
     name: str,
     model: nn.Module,
     sizes: np.ndarray,
-    loss_of_rows: Callable[[nn.Module, torch.Tensor, torch.Generator], Losses],
+    loss_of_rows: LossOfRows,
     hyperparameters: dict[str, Any],
     run: Run,
+    pairs_at_once: int | None = None,
 ) -> TrainingResult:
-    """Train `model` for hyperparameters["steps"] steps of AdamW with warm-up, linear decay, clipping and EMA.
+    """Train `model` for hyperparameters["steps"] steps of AdamW with clipping and EMA.
 
     Started by `torchrun`, every process takes its share of each batch and gradients are averaged: the batch size is
     that of all processes together.
@@ -57,9 +60,12 @@ def train(
         name: shown in progress lines.
         model: moved to the run's device.
         sizes: [M] number of atoms (or the like) of every training molecule: batches hold similar sizes.
-        loss_of_rows: (model, rows of the batch, generator on the CPU) -> {"loss": scalar, other scalars to log}.
-        hyperparameters: steps, batch_size, learning_rate, weight_decay, warmup, clip, ema.
+        loss_of_rows: (model, rows of the batch, generator on the CPU, step) -> {"loss": scalar, other scalars to log}:
+            means over the rows.
+        hyperparameters: steps, batch_size, ema, and those of optimizer.py.
         run: device, precision, seed, work folder, time limit.
+        pairs_at_once: batches are worked through in parts of at most so many pairs (rows times squared size) whose
+            gradients add up: what a processor's cache, or a GPU's memory, holds. None for whole batches.
 
     Raises:
         StoppedEarly: the time limit was reached; a checkpoint was written.
@@ -68,31 +74,34 @@ def train(
     h = hyperparameters
     fabric = launch_fabric(run)
     batches = Batches(sizes, h["batch_size"], run.seed)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=h["learning_rate"], weight_decay=h["weight_decay"], betas=(0.9, 0.99), fused=True
-    )
     # The bare module: Fabric's wrapper would round the inputs (coordinates) to bf16 as well.
-    module, optimizer = fabric.to_device(model), fabric.setup_optimizers(optimizer)
+    module, optimizer = fabric.to_device(model), fabric.setup_optimizers(adamw(model, h))
+    clip = fabric.to_device(gradient_clip(h))
     ema = {key: value.detach().clone() for key, value in module.state_dict().items()}
     start, elapsed, log = 0, 0.0, []
     found = latest_checkpoint(run.work)
     if found is not None:
-        start, elapsed, log = read_checkpoint(found, module, ema, optimizer)
+        start, elapsed, log = read_checkpoint(found, module, ema, clip, optimizer)
         if start and run.is_main:
             print(f"{name}: resumed at step {start} of {h['steps']}", file=sys.stderr)
 
     progress = Progress(name, start, h["steps"], h["batch_size"], elapsed)
     for step in range(start, h["steps"]):
         for group in optimizer.param_groups:
-            group["lr"] = h["learning_rate"] * learning_rate_factor(step, h["steps"], h["warmup"])
+            group["lr"] = h["learning_rate"] * learning_rate_factor(step, h)
         rank, processes = fabric.global_rank, fabric.world_size
         generator = torch.Generator().manual_seed(stream_seed(run.seed, step * processes + rank))
-        with fabric.autocast():
-            losses = loss_of_rows(module, batches(step)[rank::processes], generator)
+        rows = batches(step)[rank::processes]
         optimizer.zero_grad()
-        fabric.backward(losses["loss"])
+        losses: Losses = {}
+        for part in parts(rows, sizes, pairs_at_once):
+            with fabric.autocast():
+                mean = loss_of_rows(module, part, generator, step)
+            share = len(part) / len(rows)
+            fabric.backward(share * mean["loss"])
+            losses = {key: losses.get(key, 0) + share * value.detach() for key, value in mean.items()}
         average_gradients(fabric, module)
-        torch.nn.utils.clip_grad_norm_(module.parameters(), h["clip"])
+        clip(module, step)
         optimizer.step()
         ema_update(ema, module, h["ema"], step)
 
@@ -107,12 +116,20 @@ def train(
             if run.is_main:
                 progress.show(done, log[-1]["loss"])
         if save:
-            write_checkpoint(run.work, done, progress.seconds(), log, module, ema, optimizer)
+            write_checkpoint(run.work, done, progress.seconds(), log, module, ema, clip, optimizer)
         if stop:
             raise StoppedEarly(f"{name}: time limit reached at step {done} of {h['steps']}; run again to continue.")
     if run.is_main:
-        write_checkpoint(run.work, h["steps"], progress.seconds(), log, module, ema, optimizer)
+        write_checkpoint(run.work, h["steps"], progress.seconds(), log, module, ema, clip, optimizer)
     return TrainingResult(ema, progress.seconds(), h["steps"], log, fabric.world_size)
+
+
+def parts(rows: torch.Tensor, sizes: np.ndarray, pairs_at_once: int | None) -> list[torch.Tensor]:
+    """The rows of a batch in parts of similar size with at most so many pairs each (at least one row)."""
+    if pairs_at_once is None:
+        return [rows]
+    rows = rows[np.argsort(sizes[rows], kind="stable")]
+    return list(rows.split(max(1, pairs_at_once // int(sizes[rows].max()) ** 2)))
 
 
 def launch_fabric(run: Run) -> Fabric:
@@ -141,11 +158,6 @@ def average_gradients(fabric: Fabric, module: nn.Module) -> None:
 
 LOG_EVERY = 50  # steps
 PROGRESS_EVERY = 10.0  # seconds
-
-
-def learning_rate_factor(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then linear decay to 1 % of the peak."""
-    return min((step + 1) / max(warmup, 1), 1.0) * max(1 - step / steps, 0.01)
 
 
 class Progress:

@@ -44,7 +44,7 @@ def _fit_topology(
     torch.manual_seed(run.seed)
     model = topological_autoencoder(grammar, hyperparameters)
 
-    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator) -> Losses:
+    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
         graphs = batch.select(rows.to(run.device), int(sizes[rows].max()))
         return model(graphs, sequences.select(rows.to(run.device)), generator)
 
@@ -65,7 +65,7 @@ def _fit_geometry(
     torch.manual_seed(run.seed)
     model = geometric_autoencoder(max_heavy, hyperparameters)
 
-    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator) -> Losses:
+    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
         width = int(sizes[rows].max())
         # The mirror image of a conformer is as good a conformer: half of what is seen is mirrored.
         mirror = (torch.rand(len(rows), generator=generator) < 0.5).to(run.device)[:, None, None]
@@ -88,7 +88,7 @@ def _fit_diffusion(
     model = latent_diffusion(latents.shape[-1], hyperparameters)
     model.fit_scale(latents.flatten(0, 1).cpu())
 
-    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator) -> Losses:
+    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
         which = torch.randint(2, rows.shape, generator=generator)
         return model(latents[rows.to(run.device), which.to(run.device)], generator)
 

@@ -12,7 +12,7 @@ class LatentDiffusion(nn.Module):
 
     def __init__(self, dimension: int, width: int, blocks: int, objective: str, schedule: str) -> None:
         super().__init__()
-        self.denoiser = Denoiser(ResidualMLP(dimension, width, blocks), objective, schedule)
+        self.denoiser = Denoiser(ResidualMLP(dimension, width, blocks), objective, schedule, limit=8.0)
         self.register_buffer("mean", torch.zeros(dimension))
         self.register_buffer("scale", torch.ones(dimension))
 
@@ -34,4 +34,4 @@ class LatentDiffusion(nn.Module):
         count, device = len(latents), latents.device
         t = (torch.rand(1, generator=generator) + torch.arange(count) / count) % 1
         eps = torch.randn(latents.shape, generator=generator)
-        return {"loss": self.denoiser.loss(self.standardise(latents), t.to(device), eps.to(device))}
+        return {"loss": self.denoiser.square_error(self.standardise(latents), t.to(device), eps.to(device)).mean()}

@@ -1,13 +1,14 @@
 """Sampling: noise -> [z_2d, z_3d] -> graph -> conformer. No coordinates and no force field come in anywhere."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from latent3d.diffusion.samplers import per_sample_noise
 from latent3d.diffusion.samplers import sample as sample_latents
+from latent3d.diffusion.streams import Streams
 from latent3d.molecules.molecules import EMPTY, Molecule, Molecules, from_list
 from latent3d.run import Run
 from latent3d.sampling import CHUNK
@@ -51,8 +52,8 @@ def _sample_chunk(
     seed: int,
 ) -> tuple[list[Molecule], list[str]]:
     """Samples start ... start + CHUNK - 1: always a whole chunk, so that shapes and hence bytes never differ."""
-    noise = per_sample_noise(seed, range(start, start + CHUNK), hyperparameters["steps"], len(prior.mean)).to(device)
-    z = prior.restore(sample_latents(prior.denoiser, noise, hyperparameters["sampler"]))
+    noise = partial(Streams.of(seed, range(start, start + CHUNK), device).normal, len(prior.mean))
+    z = prior.restore(sample_latents(prior.denoiser, noise, hyperparameters["steps"], hyperparameters["sampler"]))
     latent_2d = topology.code.latent
     decoded = topology.decode(z[:, :latent_2d]).molecules()
     graphs = [canonical_graph(molecule) for molecule in decoded]

@@ -1,0 +1,88 @@
+"""Training of diffusion in atom space."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latent3d.diffusion.point_sampling import batches_by_size
+from latent3d.diffusion.points import random_rotations
+from latent3d.molecules.clouds import Clouds, elements_of, read_clouds
+from latent3d.molecules.molecules import Molecules
+from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind, compile_layers
+from latent3d.run import Run
+from latent3d.systems.edm.model import AtomDiffusion
+from latent3d.training.loop import Losses, TrainingResult, train
+
+VALIDATION_MOLECULES = 1000
+
+
+def fit(
+    kind: Kind,
+    stage: str,
+    data: Molecules,
+    weights: dict[str, Path],
+    hyperparameters: dict[str, Any],
+    run: Run,
+) -> tuple[TrainingResult, dict[str, Any]]:
+    """Train the denoiser; returns the result and what the weights file must know beside the hyper-parameters."""
+    clouds = training_clouds(data).to(run.device)
+    sizes = clouds.sizes.cpu().numpy()
+    torch.manual_seed(run.seed)
+    model = AtomDiffusion(kind, clouds.elements, int(sizes.max()), hyperparameters).to(run.device)
+    compile_layers(model.denoiser.network.network)
+    turn = not kind.equivariant and hyperparameters["augment"]
+
+    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
+        return model(batch_of(clouds, sizes, rows, turn, generator), generator)
+
+    result = train(stage, model, sizes, loss, hyperparameters, run, PAIRS_AT_ONCE[run.device])
+    more = described(clouds)
+    if run.is_main:
+        model.load_state_dict(result.weights)
+        more["bound"] = validation_bound(model, data, clouds, run)
+    return result, more
+
+
+def validation_bound(model: AtomDiffusion, data: Molecules, trained: Clouds, run: Run) -> dict[str, float] | None:
+    """Bound on -log p(x, h, N) of the first validation molecules with EMA weights: mean, standard error, nats.
+
+    Molecules with an element or a number of atoms that training did not have would have no density: they are left out.
+    """
+    clouds, _ = read_clouds(data.split("valid"), trained.elements)
+    frequency = torch.bincount(trained.sizes.cpu(), minlength=int(clouds.sizes.max()) + 1) / len(trained)
+    rows = torch.nonzero(frequency[clouds.sizes] > 0).flatten()[:VALIDATION_MOLECULES]
+    if len(rows) < 2:
+        return None
+    generator = torch.Generator().manual_seed(run.seed)
+    sizes, found = clouds.sizes.numpy(), torch.zeros(len(rows), dtype=torch.float64)
+    for places in batches_by_size(sizes[rows], PAIRS_AT_ONCE[run.device]):
+        part = rows[places]
+        batch = clouds.take(part, int(sizes[part].max())).to(run.device)
+        found[places] = model.bound(batch, generator).double().cpu() - frequency[clouds.sizes[part]].log()
+    mean, error = found.mean().item(), (found.std() / len(found) ** 0.5).item()
+    print(
+        f"diffusion: bound on -log p of {len(found)} validation molecules: {mean:.1f} ± {error:.1f} nats",
+        file=sys.stderr,
+    )
+    return {"mean": mean, "standard_error": error, "molecules": len(found)}
+
+
+def training_clouds(data: Molecules) -> Clouds:
+    """The training molecules of a dataset, with the elements that occur in them."""
+    molecules = data.split("train")
+    return read_clouds(molecules, elements_of(molecules))[0]
+
+
+def described(clouds: Clouds) -> dict[str, Any]:
+    """Elements and how many molecules have how many atoms, for a weights file."""
+    values, counts = np.unique(clouds.sizes.cpu().numpy(), return_counts=True)
+    return {"elements": clouds.elements, "sizes": {str(n): int(c) for n, c in zip(values, counts, strict=True)}}
+
+
+def batch_of(clouds: Clouds, sizes: np.ndarray, rows: torch.Tensor, turn: bool, generator: torch.Generator) -> Clouds:
+    """Rows of the training molecules, randomly turned if asked for."""
+    batch = clouds.take(rows.to(clouds.mask.device), int(sizes[rows].max()))
+    return batch.turned(random_rotations(len(rows), generator)) if turn else batch

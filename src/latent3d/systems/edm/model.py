@@ -1,0 +1,77 @@
+"""Diffusion in atom space: states are positions, scaled one-hot elements and scaled atomic numbers.
+
+Hoogeboom et al. 2022, sections 3 and 4. Shapes: B molecules, N atoms, E elements, F = E + 1 (with charges) or E.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from latent3d.diffusion import bound
+from latent3d.diffusion.objectives import NoiseLevel
+from latent3d.diffusion.points import SCHEDULE, TIMES, PointNetwork, draw_noise, eps_loss, point_denoiser, readout
+from latent3d.molecules.clouds import Clouds
+from latent3d.nets.egnn import Kind
+
+
+class AtomDiffusion(nn.Module):
+    """The denoiser, and how molecules become states and states molecules."""
+
+    def __init__(self, kind: Kind, elements: tuple[int, ...], largest: int, h: dict[str, Any]) -> None:
+        super().__init__()
+        self.elements, self.largest, self.charges = tuple(elements), largest, h["charges"]
+        self.type_scale, self.charge_scale = h["type_scale"], h["charge_scale"]
+        network = PointNetwork(kind, self.features, h["width"], h["layers"], h["message_norm"])
+        self.denoiser = point_denoiser(network)
+
+    @property
+    def features(self) -> int:
+        """Invariant features per atom."""
+        return len(self.elements) + self.charges
+
+    def state(self, clouds: Clouds) -> torch.Tensor:
+        """z = [x, one-hot / type_scale, atomic number / charge_scale]: [B, N, 3 + F], zero at padding."""
+        dtype = clouds.positions.dtype
+        parts = [clouds.positions, F.one_hot(clouds.types, len(self.elements)).to(dtype) / self.type_scale]
+        if self.charges:
+            parts.append(clouds.atomic_numbers()[..., None].to(dtype) / self.charge_scale)
+        return torch.cat(parts, -1) * clouds.mask[..., None]
+
+    def forward(self, clouds: Clouds, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """Training loss of a batch."""
+        z0 = self.state(clouds)
+        return {"loss": eps_loss(self.denoiser, z0, clouds.mask, self.largest, generator, discrete=True)}
+
+    @torch.no_grad()
+    def bound(self, clouds: Clouds, generator: torch.Generator) -> torch.Tensor:
+        """[B] one-sample estimates of the bound on -log p(x, h | N), nats: L_T + 1000 L_k (k uniform) + L_0."""
+        z0, mask = self.state(clouds), clouds.mask
+
+        def noised(k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            """State after step k [B], its noise and what the network says of it."""
+            level = NoiseLevel.at(SCHEDULE, k / TIMES, z0.dim())
+            eps = draw_noise(z0.shape, mask, generator).to(z0.dtype)
+            z = level.alpha * z0 + level.sigma * eps
+            return z, eps, self.denoiser.network(z, k / TIMES, mask)
+
+        k = torch.randint(1, TIMES + 1, (len(z0),), generator=generator).to(z0)
+        _, eps, predicted = noised(k)
+        total = bound.prior_term(z0, mask) + TIMES * bound.diffusion_term(eps, predicted, k)
+        z, eps, predicted = noised(torch.zeros_like(k))
+        end = 3 + len(self.elements)
+        total += bound.position_term(eps, predicted, mask)
+        total += bound.type_term(z[..., 3:end], clouds.types, mask, self.type_scale)
+        if self.charges:
+            total += bound.charge_term(z[..., end], clouds.atomic_numbers(), mask, self.charge_scale)
+        return total
+
+    def read(self, z0: torch.Tensor, noise: torch.Tensor, mask: torch.Tensor) -> Clouds:
+        """Draw from p(x, h | z_0): positions around the network's estimate, the element of the largest feature.
+
+        `noise` [B, N, 3 + F] is standard normal without centre of gravity.
+        """
+        x = readout(self.denoiser, z0, noise, mask)[..., :3]
+        types = z0[..., 3 : 3 + len(self.elements)].argmax(-1) * mask
+        return Clouds(x, types, mask, self.elements)

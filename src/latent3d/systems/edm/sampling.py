@@ -1,0 +1,37 @@
+"""Sampling from diffusion in atom space."""
+
+from pathlib import Path
+from typing import Any
+
+from latent3d.diffusion.point_sampling import sample_points
+from latent3d.molecules.molecules import Molecules
+from latent3d.nets.egnn import Kind, compile_layers
+from latent3d.run import Run
+from latent3d.systems.edm.model import AtomDiffusion
+from latent3d.training.weights import read_weights
+
+
+def sample(
+    kind: Kind,
+    weights: dict[str, Path],
+    data: Molecules,
+    hyperparameters: dict[str, Any],
+    run: Run,
+    indices: range,
+    seed: int,
+    source: Path | None,
+) -> Molecules:
+    """Noise to positions and elements; bonds are for whoever needs them to perceive. `data`, `source` are not used."""
+    model, sizes = load(kind, weights["diffusion"], run.device)
+    return sample_points(model.denoiser, model.read, model.features, sizes, hyperparameters, run.device, indices, seed)
+
+
+def load(kind: Kind, path: Path, device: str) -> tuple[AtomDiffusion, dict[int, int]]:
+    """The model of a weights file, ready for sampling, and its numbers of molecules by number of atoms."""
+    state, metadata = read_weights(path)
+    sizes = {int(atoms): count for atoms, count in metadata["sizes"].items()}
+    model = AtomDiffusion(kind, metadata["elements"], max(sizes), metadata["hyperparameters"])
+    model.load_state_dict(state)
+    model = model.to(device).eval().requires_grad_(False)
+    compile_layers(model.denoiser.network.network)
+    return model, sizes

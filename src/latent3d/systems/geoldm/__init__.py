@@ -1,0 +1,12 @@
+"""GeoLDM: diffusion over points with invariant and equivariant parts (Xu et al. 2023). See README.md."""
+
+from functools import partial
+
+from latent3d.nets.egnn import EGNN
+from latent3d.systems.geoldm import fitting, reconstruction, sampling
+
+fit = partial(fitting.fit, EGNN)
+sample = partial(sampling.sample, EGNN)
+reconstruct = partial(reconstruction.reconstruct, EGNN)
+
+__all__ = ["fit", "reconstruct", "sample"]

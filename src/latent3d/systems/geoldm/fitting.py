@@ -1,0 +1,64 @@
+"""Training of the autoencoder and of the diffusion over its codes.
+
+The released code adds both losses and trains everything at once; since the codes carry no gradient there, the two share
+no parameter, and training them one after the other differs in the clipping of gradients alone.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latent3d.diffusion.points import eps_loss
+from latent3d.molecules.clouds import read_clouds
+from latent3d.molecules.molecules import Molecules
+from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind, compile_layers
+from latent3d.run import Run
+from latent3d.systems.edm.fitting import batch_of, described, training_clouds
+from latent3d.systems.geoldm.autoencoder import PointAutoencoder
+from latent3d.systems.geoldm.models import latent_denoiser, load_autoencoder
+from latent3d.training.loop import Losses, TrainingResult, train
+
+Fitted = tuple[TrainingResult, dict[str, Any]]
+
+
+def fit(
+    kind: Kind, stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+) -> Fitted:
+    """Train one stage; returns the result and what the weights file must know beside the hyper-parameters."""
+    stages = {"autoencoder": _fit_autoencoder, "diffusion": _fit_diffusion}
+    return stages[stage](kind, data, weights, hyperparameters, run)
+
+
+def _fit_autoencoder(kind: Kind, data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
+    clouds = training_clouds(data).to(run.device)
+    sizes = clouds.sizes.cpu().numpy()
+    torch.manual_seed(run.seed)
+    model = PointAutoencoder(kind, clouds.elements, int(sizes.max()), h).to(run.device)
+    for network in (model.encoder, model.decoder):
+        compile_layers(network)
+    turn = not kind.equivariant and h["augment"]
+
+    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, step: int) -> Losses:
+        return model(batch_of(clouds, sizes, rows, turn, generator), generator, step < h["encoder_steps"])
+
+    return train("autoencoder", model, sizes, loss, h, run, PAIRS_AT_ONCE[run.device]), described(clouds)
+
+
+def _fit_diffusion(kind: Kind, data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
+    autoencoder = load_autoencoder(kind, weights["autoencoder"], run.device)
+    clouds = read_clouds(data.split("train"), autoencoder.elements)[0].to(run.device)
+    sizes = clouds.sizes.cpu().numpy()
+    torch.manual_seed(run.seed)
+    model = latent_denoiser(kind, autoencoder.latent, h).to(run.device)
+    compile_layers(model.network.network)
+    turn = not kind.equivariant and h["augment"]
+
+    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
+        batch = batch_of(clouds, sizes, rows, turn, generator)
+        with torch.no_grad():
+            z = autoencoder.draw(autoencoder.encode(batch), batch.mask, generator)
+        return {"loss": eps_loss(model, z, batch.mask, autoencoder.largest, generator, discrete=False)}
+
+    result = train("diffusion", model, sizes, loss, h, run, PAIRS_AT_ONCE[run.device])
+    return result, {"latent": autoencoder.latent, **described(clouds)}
