@@ -17,6 +17,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import typer
 
 from latent3d.config import (
+    FIGURES,
     TABLES,
     Row,
     autoencoder_stages,
@@ -230,17 +231,17 @@ def _table(
 
 @app.command("figure")
 def _figure(
-    name: str = Argument(help="quality, energy, relaxation, samples or training"),
+    name: str = Argument(help="quality, energy, relaxation, samples, training or sweep"),
     dataset: str = Option(help="name of the dataset, a folder under --results"),
     rows: str = Option(help="JSON list of rows (see reporting/rows.py), as the workflow writes it"),
     results: Path = Option(Path("results"), help="folder with the measurements"),
     out: Path = Option(help="figure to write (.svg); a .png is written beside it"),
 ) -> None:
     """Draw a figure from measurements."""
-    from latent3d.reporting.figures import FIGURES, make_figure
+    from latent3d.reporting.figures import make_figure
     from latent3d.reporting.rows import check_choice, parse_rows
 
-    check_choice("figure", name, FIGURES)
+    check_choice("figure", name, (*FIGURES, "sweep"))
     make_figure(name, dataset, parse_rows(rows), results, out)
 
 

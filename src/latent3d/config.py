@@ -5,8 +5,10 @@ The Snakefile and the command line both read configuration through `parse_config
 """
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -49,6 +51,8 @@ FileNames = Annotated[
 ]
 TABLES = ("quality", "distribution", "energy", "autoencoder", "cost")
 """results/table_{name}_{dataset}.csv, of quality table_{dataset}.csv"""
+FIGURES = ("quality", "energy", "relaxation", "samples", "training")
+"""results/fig_{name}_{dataset}.svg; sweeps have figures of their own names"""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -100,10 +104,21 @@ class Row(_Strict):
         default_factory=dict, description="hyper-parameters that differ from the defaults: {stage: {name: value}}"
     )
     samples_of: str | None = Field(None, description="row whose samples this row starts from (control rows)")
+    weights_of: str | None = Field(None, description="row whose trained weights this row samples with")
     geometries: Geometries = Field(["raw", "mmff"], description="raw, and after MMFF94 (at most 200 iterations)")
     published: dict[Geometry, str] | None = Field(
         None, description="system id in the table of published numbers, by geometry; those of the system if absent"
     )
+
+
+class Sweep(_Strict):
+    """Variants of rows whose quality is drawn over one setting: results/fig_{sweep}_{dataset}.svg."""
+
+    datasets: list[str] = Field(description="datasets on which the sweep is made; [] for none")
+    rows: Names = Field(description="rows that are varied")
+    vary: Annotated[
+        dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(_unique)]], Field(min_length=1)
+    ] = Field(description="{stage.hyper-parameter: values}: every combination is a variant; the last is drawn over")
 
 
 class Submission(_Strict):
@@ -149,6 +164,7 @@ class Configuration(_Strict):
     datasets: dict[str, Dataset]
     rows: dict[str, Row]
     submissions: dict[str, Submission] = Field(default_factory=dict)
+    sweeps: dict[str, Sweep] = Field(default_factory=dict)
     metrics: Metrics = Metrics()
     energy: Energy = Energy()
 
@@ -240,6 +256,37 @@ def for_dataset(configuration: Configuration, dataset: str, key: str) -> Any:
     return list(configuration.rows) if key == "rows" else getattr(configuration, key)
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A row that a sweep makes of another: `of` with the `settings` {stage.hyper-parameter: value}."""
+
+    of: str
+    settings: dict[str, Any]
+    row: Row
+
+
+def variants(configuration: Configuration, sweep: str) -> dict[str, Variant]:
+    """The rows of a sweep by name, e.g. `edm-ddim-50`. Those that vary sampling alone use the weights of their row.
+
+    Only raw samples are drawn, and only the metrics that need no energies are measured.
+    """
+    vary = configuration.sweeps[sweep].vary
+    found = {}
+    for of in configuration.sweeps[sweep].rows:
+        row = configuration.rows[of]
+        for values in itertools.product(*vary.values()):
+            overrides = {stage: dict(settings) for stage, settings in row.overrides.items()}
+            for key, value in zip(vary, values, strict=True):
+                stage, _, name = key.partition(".")
+                overrides.setdefault(stage, {})[name] = value
+            trained_anew = any(not key.startswith("sampling.") for key in vary)
+            weights_of = None if trained_anew else row.weights_of or of
+            changed = {"overrides": overrides, "weights_of": weights_of, "geometries": ["raw"], "published": {}}
+            settings = dict(zip(vary, values, strict=True))
+            found["-".join([of, *map(str, values)])] = Variant(of, settings, row.model_copy(update=changed))
+    return found
+
+
 def autoencoder_stages(system: str) -> list[str]:
     """The stages that another stage needs: what encodes and decodes. The last stage only generates codes."""
     stages = system_defaults(system).stages
@@ -315,6 +362,10 @@ def _check_references(configuration: Configuration) -> None:
                 f"config key rows.{name}.samples_of: {row.samples_of!r} starts from the samples of another row itself. "
                 "Name a row that makes its own."
             )
+        if row.weights_of is not None:
+            _check_weights_of(name, row, configuration)
+    for name, sweep in configuration.sweeps.items():
+        _check_sweep(name, sweep, configuration)
     for name, dataset in configuration.datasets.items():
         if not name.isidentifier():
             raise UserError(f"config key datasets.{name}: use letters, digits and underscores in a dataset's name.")
@@ -337,6 +388,37 @@ def _check_references(configuration: Configuration) -> None:
             )
 
 
+def _check_weights_of(name: str, row: Row, configuration: Configuration) -> None:
+    where = f"config key rows.{name}.weights_of:"
+    if row.weights_of not in configuration.rows:
+        raise UserError(f"{where} there is no row {row.weights_of!r}.{_suggest(row.weights_of, configuration.rows)}")
+    owner = configuration.rows[row.weights_of]
+    if owner.weights_of is not None or not system_defaults(owner.base).stages:
+        raise UserError(f"{where} {row.weights_of!r} trains nothing itself. Name a row that does.")
+    stages = [stage for stage in {*row.overrides, *owner.overrides} if stage != "sampling"]
+    if row.base != owner.base or any(row.overrides.get(stage) != owner.overrides.get(stage) for stage in stages):
+        raise UserError(f"{where} the row differs from {row.weights_of!r} in more than overrides of `sampling`.")
+
+
+def _check_sweep(name: str, sweep: Sweep, configuration: Configuration) -> None:
+    where = f"config key sweeps.{name}"
+    if not name.isidentifier() or name in FIGURES:
+        raise UserError(f"{where}: use letters, digits and underscores, and none of {', '.join(FIGURES)}.")
+    for key, values, known in (
+        ("datasets", sweep.datasets, configuration.datasets),
+        ("rows", sweep.rows, configuration.rows),
+    ):
+        for value in values:
+            if value not in known:
+                raise UserError(f"{where}.{key}: there is no {key[:-1]} {value!r}.{_suggest(value, known)}")
+    for key in sweep.vary:
+        if "." not in key:
+            raise UserError(f"{where}.vary: {key!r} must have the form stage.hyper-parameter, e.g. sampling.steps.")
+    for variant in variants(configuration, name):
+        if variant in configuration.rows:
+            raise UserError(f"{where}: its variant {variant!r} has the name of a row. Rename the row.")
+
+
 def _validate(model: type[Model], raw: Any, where: str) -> Model:
     try:
         return model.model_validate(raw)
@@ -357,7 +439,12 @@ def _sentence(error: Mapping[str, Any], model: type[BaseModel], where: str) -> s
 
 
 def _allowed_keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    parts: dict[str, type[BaseModel]] = {"datasets": Dataset, "rows": Row, "submissions": Submission}
+    parts: dict[str, type[BaseModel]] = {
+        "datasets": Dataset,
+        "rows": Row,
+        "submissions": Submission,
+        "sweeps": Sweep,
+    }
     if model is Configuration and location[0] in parts and len(location) > 2:
         return list(parts[location[0]].model_fields)
     sections: dict[str, type[BaseModel]] = {"metrics": Metrics, "energy": Energy}

@@ -16,6 +16,7 @@ import yaml
 from snakemake.settings.types import DeploymentMethod
 
 from latent3d.config import (
+    FIGURES,
     TABLES,
     SystemDefaults,
     autoencoder_stages,
@@ -23,6 +24,7 @@ from latent3d.config import (
     hyperparameters,
     parse_configuration,
     system_defaults,
+    variants,
 )
 from latent3d.errors import UserError
 
@@ -66,9 +68,16 @@ def read_configuration():
         for name, dataset in configuration.datasets.items():
             if dataset.file is not None:
                 check_file(f"datasets.{name}.file", dataset.file)
-            for row in for_dataset(configuration, name, "rows"):
-                for stage in system_defaults(configuration.rows[row].base).hyperparameters:
-                    hyperparameters(configuration.rows[row], stage, dataset.preset)
+            rows = [configuration.rows[row] for row in for_dataset(configuration, name, "rows")]
+            rows += [
+                variant.row
+                for sweep, settings in configuration.sweeps.items()
+                if name in settings.datasets
+                for variant in variants(configuration, sweep).values()
+            ]
+            for row in rows:
+                for stage in system_defaults(row.base).hyperparameters:
+                    hyperparameters(row, stage, dataset.preset)
         return configuration
     except UserError as error:
         stop(error)
@@ -76,11 +85,16 @@ def read_configuration():
 
 CONFIGURATION = read_configuration()
 SUBMISSIONS = CONFIGURATION.submissions
+SWEEPS = {name: variants(CONFIGURATION, name) for name in CONFIGURATION.sweeps}
+# What stands in figures of sweeps alone: raw samples, no energies.
+SWEPT = {name: variant.row for sweep in SWEEPS.values() for name, variant in sweep.items()}
+ROWS = {**CONFIGURATION.rows, **SWEPT}
 SYSTEMS = {
     **{name: system_defaults(row.base) for name, row in CONFIGURATION.rows.items()},
     **{name: SystemDefaults(stages={}, hyperparameters={}) for name in SUBMISSIONS},
+    **{name: system_defaults(row.base) for name, row in SWEPT.items()},
 }
-GEOMETRIES_OF = {name: tuple(row.geometries) for name, row in {**CONFIGURATION.rows, **SUBMISSIONS}.items()}
+GEOMETRIES_OF = {name: tuple(row.geometries) for name, row in {**ROWS, **SUBMISSIONS}.items()}
 
 
 def alternatives(names):
@@ -117,7 +131,17 @@ def train_seeds(dataset, row):
 
 def source_of(row):
     """The row whose samples a row starts from, or None."""
-    return None if row in SUBMISSIONS else CONFIGURATION.rows[row].samples_of
+    return None if row in SUBMISSIONS else ROWS[row].samples_of
+
+
+def weights_of(row):
+    """The row whose weights a row samples with: its own, unless its configuration names another."""
+    return row if row in SUBMISSIONS else ROWS[row].weights_of or row
+
+
+def stages_of(row):
+    """The stages that are trained for a row itself."""
+    return list(SYSTEMS[row].stages) if weights_of(row) == row else []
 
 
 def sample_seeds(dataset, row):
@@ -128,17 +152,19 @@ def sample_seeds(dataset, row):
 
 
 def groups():
-    """(label, dataset, geometries, sampling seeds, rows) of which one job's outputs are the same.
+    """(label, dataset, geometries, sampling seeds, rows, swept) of which one job's inputs and outputs are the same.
 
-    Every measuring stage has one rule for each, since an output list cannot depend on wildcards, and datasets and
-    submissions differ in sampling seeds, rows in geometries.
+    Every measuring stage has one rule for each, since these lists cannot depend on wildcards: datasets and submissions
+    differ in sampling seeds, rows in geometries, and variants of a sweep have no energies.
     """
     for dataset in CONFIGURATION.datasets:
         alike = {}
         for row in SYSTEMS:
-            alike.setdefault((GEOMETRIES_OF[row], tuple(sample_seeds(dataset, row))), []).append(row)
-        for number, ((geometries, seeds), rows) in enumerate(sorted(alike.items())):
-            yield f"{dataset}_{'_'.join(geometries)}_{number}", dataset, geometries, seeds, rows
+            key = GEOMETRIES_OF[row], tuple(sample_seeds(dataset, row)), row in SWEPT
+            alike.setdefault(key, []).append(row)
+        for number, ((geometries, seeds, swept), rows) in enumerate(sorted(alike.items())):
+            label = f"{dataset}_{'_'.join(geometries)}_{number}"
+            yield label, dataset, geometries, seeds, rows, swept
 
 
 def of_samples(geometries, seeds, file):
@@ -152,7 +178,7 @@ def stage_files(dataset, row, ending, stages=None):
     return [
         f"results/{dataset}/{row}/train{seed}/{stage}{ending}"
         for seed in train_seeds(dataset, row)
-        for stage in (SYSTEMS[row].stages if stages is None else stages)
+        for stage in (stages_of(row) if stages is None else stages)
     ]
 
 
@@ -169,12 +195,12 @@ def row_files(dataset, file, rows=None):
 
 def autoencoder_rows(dataset):
     """Rows of a dataset whose system can reconstruct molecules."""
-    return [row for row in rows_of(dataset) if SYSTEMS[row].autoencoder]
+    return [row for row in rows_of(dataset) if SYSTEMS[row].autoencoder and stages_of(row)]
 
 
 def weights(wildcards, stages):
-    """Weights files of some stages of the row and training seed of a job."""
-    folder = f"results/{wildcards.dataset}/{wildcards.row}/train{wildcards.train_seed}"
+    """Weights files of some stages for the row and training seed of a job."""
+    folder = f"results/{wildcards.dataset}/{weights_of(wildcards.row)}/train{wildcards.train_seed}"
     return [f"{folder}/{stage}.safetensors" for stage in stages]
 
 
@@ -185,11 +211,7 @@ def named(files):
 
 def settings_of(wildcards, stage):
     """JSON of the hyper-parameters of a stage (or of `sampling`) of the row of a job."""
-    row, dataset = (
-        CONFIGURATION.rows[wildcards.row],
-        CONFIGURATION.datasets[wildcards.dataset],
-    )
-    return as_json(hyperparameters(row, stage, dataset.preset))
+    return as_json(hyperparameters(ROWS[wildcards.row], stage, CONFIGURATION.datasets[wildcards.dataset].preset))
 
 
 def source_samples(wildcards):
@@ -221,27 +243,38 @@ def gpus(wildcards):
     return int({"cpu": False, "cuda": True, "auto": Path(os.sep, "dev", "nvidiactl").exists()}[device(wildcards)])
 
 
+def table_row(dataset, row):
+    """What the tables and figures of a dataset need to know about a row (see reporting/rows.py)."""
+    return {
+        "name": row,
+        "base": "submission" if row in SUBMISSIONS else ROWS[row].base,
+        "position": list(SYSTEMS).index(row),
+        "geometries": GEOMETRIES_OF[row],
+        "train_seeds": train_seeds(dataset, row),
+        "sample_seeds": sample_seeds(dataset, row),
+        "stages": stages_of(row),
+        "autoencoder": row in autoencoder_rows(dataset),
+        "samples_of": source_of(row),
+        "submission": row in SUBMISSIONS,
+        "published": published(dataset, row),
+    }
+
+
 def table_rows(dataset):
-    """JSON of what the tables and figures of a dataset need to know about its rows."""
-    order = list(SYSTEMS)
-    return as_json(
-        [
-            {
-                "name": row,
-                "base": "submission" if row in SUBMISSIONS else CONFIGURATION.rows[row].base,
-                "position": order.index(row),
-                "geometries": GEOMETRIES_OF[row],
-                "train_seeds": train_seeds(dataset, row),
-                "sample_seeds": sample_seeds(dataset, row),
-                "stages": list(SYSTEMS[row].stages),
-                "autoencoder": SYSTEMS[row].autoencoder,
-                "samples_of": source_of(row),
-                "submission": row in SUBMISSIONS,
-                "published": published(dataset, row),
-            }
-            for row in rows_of(dataset)
-        ]
-    )
+    """JSON of the rows of a dataset's tables and figures."""
+    return as_json([table_row(dataset, row) for row in rows_of(dataset)])
+
+
+def sweep_rows(dataset, sweep):
+    """JSON of the rows of a sweep's figure: what the rows varied are, and their variants, with their settings."""
+    preset = CONFIGURATION.datasets[dataset].preset
+    keys = [key.split(".") for key in CONFIGURATION.sweeps[sweep].vary]
+    varied = [
+        (row, row, {f"{stage}.{name}": hyperparameters(ROWS[row], stage, preset)[name] for stage, name in keys})
+        for row in CONFIGURATION.sweeps[sweep].rows
+    ]
+    varied += [(name, variant.of, variant.settings) for name, variant in SWEEPS[sweep].items()]
+    return as_json([{**table_row(dataset, row), "of": of, "settings": settings} for row, of, settings in varied])
 
 
 def published(dataset, row):
@@ -253,9 +286,9 @@ def published(dataset, row):
         return {}
     if row in SUBMISSIONS:
         return SUBMISSIONS[row].published
-    if CONFIGURATION.rows[row].published is not None:
-        return CONFIGURATION.rows[row].published
-    return {} if CONFIGURATION.rows[row].overrides else SYSTEMS[row].published
+    if ROWS[row].published is not None:
+        return ROWS[row].published
+    return {} if ROWS[row].overrides else SYSTEMS[row].published
 
 
 def fcd_option(wildcards):
@@ -264,7 +297,9 @@ def fcd_option(wildcards):
 
 
 def metric_options(wildcards):
-    """What `latent3d score` measures, as its options."""
+    """What `latent3d score` measures, as its options; of variants of a sweep no PoseBusters and no FCD."""
+    if wildcards.row in SWEPT:
+        return "--posebusters 0 --energy-ratio 0 --no-fcd"
     metrics = CONFIGURATION.metrics
     return f"--posebusters {metrics.posebusters} --energy-ratio {metrics.energy_ratio} {fcd_option(wildcards)}"
 
@@ -290,11 +325,21 @@ def table_inputs(wildcards):
     return trained + row_files(dataset, "run.json", [row for row in rows_of(dataset) if row not in SUBMISSIONS])
 
 
+def figure_rows(wildcards):
+    """JSON of the rows of a figure."""
+    if wildcards.figure in SWEEPS:
+        return sweep_rows(wildcards.dataset, wildcards.figure)
+    return table_rows(wildcards.dataset)
+
+
 def figure_inputs(wildcards):
     """Measurements behind a figure."""
     dataset = wildcards.dataset
     if wildcards.figure == "training":
         return [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".log.csv")]
+    if wildcards.figure in SWEEPS:
+        rows = [*CONFIGURATION.sweeps[wildcards.figure].rows, *SWEEPS[wildcards.figure]]
+        return row_files(dataset, "metrics.json", rows)
     files = {"quality": "metrics.json", "energy": "energies.parquet", "relaxation": "energies.parquet"}
     return row_files(dataset, files.get(wildcards.figure, "samples.parquet"))
 
@@ -303,8 +348,9 @@ def tables_and_figures(dataset):
     """All tables and figures of a dataset."""
     names = ["distribution", "energy", "cost"] + (["autoencoder"] if autoencoder_rows(dataset) else [])
     figures = ["quality", "energy", "relaxation", "samples"] + (
-        ["training"] if any(SYSTEMS[r].stages for r in rows_of(dataset)) else []
+        ["training"] if any(stages_of(row) for row in rows_of(dataset)) else []
     )
+    figures += [name for name, sweep in CONFIGURATION.sweeps.items() if dataset in sweep.datasets]
     return [
         f"results/table_{dataset}.csv",
         *(f"results/table_{name}_{dataset}.csv" for name in names),

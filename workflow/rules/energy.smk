@@ -26,7 +26,7 @@ rule energy_reference:
         " --checkpoints checkpoints 2>&1 | tee -i {log:q}"
 
 
-for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
+for LABEL, DATASET, GEOMETRIES, SEEDS, NAMES, _ in groups():
 
     rule:
         name:
@@ -39,7 +39,7 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
             f"logs/{{dataset}}/{{row}}/train{{train_seed}}/{Path(PART).stem}.log",
         wildcard_constraints:
             dataset=DATASET,
-            row=alternatives(ROWS),
+            row=alternatives(NAMES),
             shard="[0-9]+",
         conda:
             "../../envs/energy.yaml"
@@ -70,7 +70,7 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
                 "logs/{dataset}/{row}/train{train_seed}/energies.log",
             wildcard_constraints:
                 dataset=DATASET,
-                row=alternatives(ROWS),
+                row=alternatives(NAMES),
             localrule: True
             conda:
                 "../../envs/energy.yaml"

@@ -71,15 +71,16 @@ rule figure:
     log:
         "logs/{dataset}/fig_{figure}.log",
     wildcard_constraints:
-        figure="quality|energy|relaxation|samples|training",
+        figure=alternatives([*FIGURES, *SWEEPS]),
     conda:
         "../../envs/base.yaml"
     params:
-        rows=lambda wildcards: table_rows(wildcards.dataset),
+        name=lambda wildcards: "sweep" if wildcards.figure in SWEEPS else wildcards.figure,
+        rows=figure_rows,
     message:
         "{wildcards.dataset}: figure of {wildcards.figure}"
     shell:
-        "latent3d figure {wildcards.figure} --dataset {wildcards.dataset} --rows {params.rows:q} --results results"
+        "latent3d figure {params.name} --dataset {wildcards.dataset} --rows {params.rows:q} --results results"
         " --out {output.vector:q} 2>&1 | tee -i {log:q}"
 
 

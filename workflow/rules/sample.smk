@@ -1,6 +1,6 @@
 """Sampling, submissions and relaxation. One job covers all sampling seeds of a row and training seed (see `groups`)."""
 
-for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
+for LABEL, DATASET, GEOMETRIES, SEEDS, NAMES, _ in groups():
 
     rule:
         name:
@@ -16,14 +16,14 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
             "logs/{dataset}/{row}/train{train_seed}/sample.log",
         wildcard_constraints:
             dataset=DATASET,
-            row=alternatives(set(ROWS) - set(SUBMISSIONS)),
+            row=alternatives(set(NAMES) - set(SUBMISSIONS)),
         conda:
             "../../envs/train.yaml"
         resources:
             gpu=gpus,
             device=device,
         params:
-            system=lambda wildcards: CONFIGURATION.rows[wildcards.row].base,
+            system=lambda wildcards: ROWS[wildcards.row].base,
             weights=lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],
             hyperparameters=lambda wildcards: settings_of(wildcards, "sampling"),
             requested=for_dataset(CONFIGURATION, DATASET, "sample_count"),
@@ -51,7 +51,7 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
                 "logs/{dataset}/{row}/train{train_seed}/relax.log",
             wildcard_constraints:
                 dataset=DATASET,
-                row=alternatives(ROWS),
+                row=alternatives(NAMES),
             conda:
                 "../../envs/base.yaml"
             message:

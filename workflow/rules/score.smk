@@ -20,7 +20,7 @@ rule reference:
         "latent3d reference {input:q} --out {output:q} --posebusters 0 {params.fcd} --processes {threads} 2>&1 | tee -i {log:q}"
 
 
-for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
+for LABEL, DATASET, GEOMETRIES, SEEDS, NAMES, SWEPT_ONES in groups():
 
     rule:
         name:
@@ -29,7 +29,7 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
             reference="results/{dataset}/reference.safetensors",
             reference_energies="results/{dataset}/energies.parquet",
             samples=of_samples(GEOMETRIES, SEEDS, "samples.parquet"),
-            energies=of_samples(GEOMETRIES, SEEDS, "energies.parquet"),
+            energies=[] if SWEPT_ONES else of_samples(GEOMETRIES, SEEDS, "energies.parquet"),
         output:
             of_samples(GEOMETRIES, SEEDS, "ledger.csv"),
             of_samples(GEOMETRIES, SEEDS, "metrics.json"),
@@ -37,7 +37,7 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
             "logs/{dataset}/{row}/train{train_seed}/score.log",
         wildcard_constraints:
             dataset=DATASET,
-            row=alternatives(ROWS),
+            row=alternatives(NAMES),
         conda:
             "../../envs/score.yaml"
         params:

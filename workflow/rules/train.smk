@@ -22,7 +22,7 @@ rule train:
         gpu=gpus,
         device=device,
     params:
-        system=lambda wildcards: CONFIGURATION.rows[wildcards.row].base,
+        system=lambda wildcards: ROWS[wildcards.row].base,
         needs=lambda wildcards, input: [f"--needs {need}" for need in named(input.needs)],
         hyperparameters=lambda wildcards: settings_of(wildcards, wildcards.stage),
         precision=CONFIGURATION.precision,
@@ -38,7 +38,7 @@ rule reconstruct:
     """Needs the stages that encode and decode, so it runs beside the training of what generates codes."""
     input:
         data="results/{dataset}/dataset.parquet",
-        weights=lambda wildcards: weights(wildcards, autoencoder_stages(CONFIGURATION.rows[wildcards.row].base)),
+        weights=lambda wildcards: weights(wildcards, autoencoder_stages(ROWS[wildcards.row].base)),
     output:
         "results/{dataset}/{row}/train{train_seed}/reconstruction.json",
     log:
@@ -49,7 +49,7 @@ rule reconstruct:
         gpu=gpus,
         device=device,
     params:
-        system=lambda wildcards: CONFIGURATION.rows[wildcards.row].base,
+        system=lambda wildcards: ROWS[wildcards.row].base,
         weights=lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],
     message:
         "{wildcards.dataset}: reconstructing test molecules with {wildcards.row}, seed {wildcards.train_seed}"

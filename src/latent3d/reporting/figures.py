@@ -1,4 +1,4 @@
-"""Figures of a dataset by name; here: quality bars and training curves."""
+"""Figures of a dataset by name; here: quality bars, sweeps and training curves."""
 
 from pathlib import Path
 
@@ -16,12 +16,11 @@ from latent3d.reporting.rows import TableRow, training_folders
 from latent3d.reporting.style import LINE_STYLES, colour, save
 from latent3d.reporting.tables import quality_table
 
-FIGURES = ("quality", "energy", "relaxation", "samples", "training")
 PANELS = ("legacy_molecule_stability", "legacy_validity", "strict_validity", "valid_unique_novel")
 
 
 def make_figure(name: str, dataset: str, rows: list[TableRow], results: Path, out: Path) -> None:
-    """Draw the figure `name` (one of FIGURES) to `out` (.svg), and a PNG beside it.
+    """Draw the figure `name` (one of config.FIGURES, or `sweep`) to `out` (.svg), and a PNG beside it.
 
     Raises:
         UserError: a measurement is missing or unreadable.
@@ -32,6 +31,7 @@ def make_figure(name: str, dataset: str, rows: list[TableRow], results: Path, ou
         "relaxation": relaxation_figure,
         "samples": samples_figure,
         "training": training_figure,
+        "sweep": sweep_figure,
     }
     save(makers[name](dataset, rows, results), out)
 
@@ -73,6 +73,38 @@ def _bar(axis: Axes, line: int, row: TableRow, geometry: str, values: pd.Series,
     axis.text(
         min(mean + (std if np.isfinite(std) else 0), 100) + 1, line + offset, f"{mean:.1f}", va="center", fontsize=6
     )
+
+
+def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+    """Quality over the last of the varied settings: one line per row and combination of the others; bars: std.
+
+    The rows that are varied stand in as filled marks, with the settings that they have.
+    """
+    *others, swept = rows[0].settings
+    table = quality_table(dataset, rows, results).set_index("row")
+    figure, axes = plt.subplots(1, len(PANELS), figsize=(11, 3))
+    lines: dict[tuple[str, ...], list[TableRow]] = {}
+    for row in rows:
+        lines.setdefault((row.of, *(str(row.settings[key]) for key in others)), []).append(row)
+    styles = dict(zip(dict.fromkeys(line[1:] for line in lines), LINE_STYLES * len(lines), strict=False))
+    position = {row.name: row for row in rows}
+    for axis, panel in zip(axes, PANELS, strict=True):
+        column = next(quantity.column for quantity in QUALITY if quantity.name == panel)
+        for line, members in lines.items():
+            members = sorted(members, key=lambda row: row.settings[swept])
+            x, y = [row.settings[swept] for row in members], [table.loc[row.name, column] for row in members]
+            error = [table.loc[row.name, f"{column}_std"] for row in members]
+            shade, style = colour(position[line[0]]), styles[line[1:]]
+            axis.errorbar(x, y, yerr=error, color=shade, ls=style, lw=1, capsize=2, label=", ".join(line))
+            own = [row.name in line for row in members]
+            axis.scatter(x, y, s=16, color=[shade if mark else "white" for mark in own], edgecolor=shade, zorder=3)
+        axis.set(title=header(column).split(" (")[0], xlabel=swept.split(".")[-1].replace("_", " "), ylim=(-2, 102))
+        if max(x) > 8 * min(x) > 0:
+            axis.set_xscale("log")
+    axes[0].set_ylabel("% of requested samples")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
+    figure.suptitle(f"{dataset}: quality over {swept} (filled: the rows of the tables)", x=0.01, ha="left", fontsize=10)
+    return figure
 
 
 def training_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:

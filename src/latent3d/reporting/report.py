@@ -9,10 +9,10 @@ import pandas as pd
 from markupsafe import Markup
 
 import latent3d
+from latent3d.config import FIGURES
 from latent3d.errors import UserError
 from latent3d.files import read_json, write_text
 from latent3d.metrics.registry import header
-from latent3d.reporting.figures import FIGURES
 
 HERE = Path(__file__).parent
 TITLES = {
@@ -52,12 +52,12 @@ def write_report(files: list[Path], results: Path, datasets: list[str], out: Pat
         css=Markup((HERE / "report.css").read_text()),
         javascript=Markup((HERE / "report.js").read_text()),
         version=latent3d.__version__,
-        datasets=[_dataset(given, results, dataset) for dataset in datasets],
+        datasets=[_dataset(given, results, dataset, datasets) for dataset in datasets],
     )
     write_text(out, page)
 
 
-def _dataset(files: dict[str, Path], results: Path, dataset: str) -> dict:
+def _dataset(files: dict[str, Path], results: Path, dataset: str, datasets: list[str]) -> dict:
     """Everything the template shows of one dataset."""
     paths = {name: files.get(_table_file(name, dataset)) for name in TITLES}
     tables = {name: path and _read_table(path) for name, path in paths.items()}
@@ -74,13 +74,23 @@ def _dataset(files: dict[str, Path], results: Path, dataset: str) -> dict:
             if table is not None and len(table)
         ],
         "figures": [
-            {"title": FIGURE_TITLES[name], "data": _data_uri(path)}
-            for name in FIGURES
-            if (path := files.get(f"fig_{name}_{dataset}.svg")) is not None
+            {"title": FIGURE_TITLES.get(name, f"Sweep: {name.replace('_', ' ')}"), "data": _data_uri(path)}
+            for name, path in _figures(files, dataset, datasets).items()
         ],
         "failures": _failures(tables),
         **_provenance(results, dataset, quality),
     }
+
+
+def _figures(files: dict[str, Path], dataset: str, datasets: list[str]) -> dict[str, Path]:
+    """Figures of a dataset by name: the known ones in their order, then those of sweeps."""
+    found = {}
+    for file, path in files.items():
+        of = [name for name in datasets if file.startswith("fig_") and file.endswith(f"_{name}.svg")]
+        if of and max(of, key=len) == dataset:
+            found[file.removeprefix("fig_").removesuffix(f"_{dataset}.svg")] = path
+    order = {name: place for place, name in enumerate(FIGURES)}
+    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
 
 
 def _table_file(name: str, dataset: str) -> str:

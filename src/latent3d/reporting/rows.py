@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -16,7 +17,8 @@ class TableRow(BaseModel):
     """One row of config.yaml, resolved for one dataset.
 
     `position` is the row's place in config.yaml, which fixes its colour in every figure. `published` maps a geometry
-    to the system id whose published numbers stand beside ours.
+    to the system id whose published numbers stand beside ours. In a sweep, `of` is the row that this one varies, and
+    `settings` what is varied.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,6 +34,8 @@ class TableRow(BaseModel):
     samples_of: str | None = None
     submission: bool = False
     published: dict[Geometry, str] = {}
+    of: str | None = None
+    settings: dict[str, Any] = {}
 
 
 def parse_rows(text: str) -> list[TableRow]:
