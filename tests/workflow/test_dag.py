@@ -11,7 +11,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
-ROWS, RELAXED, TRAINED = 8, 5, 3  # rows of config.yaml; those with mmff; trained stages of latent3d
+# Rows of config.yaml, those with mmff, trained stages of all, autoencoders; variants of the sweep of steps.
+ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 15, 12, 14, 5, 30
 
 
 def grouped(counts):
@@ -23,24 +24,30 @@ def grouped(counts):
     return total
 
 
-def of_one_dataset(tables=5, figures=5):
-    kinds = {"prepare": 1, "reference": 1, "energy_reference": 1, "train": TRAINED, "reconstruct": 1}
-    measured = {"sample": ROWS, "relax": RELAXED, "energy": ROWS, "score": ROWS}
+def of_one_dataset(tables=5, figures=5, rows=ROWS, relaxed=RELAXED, trained=TRAINED, autoencoders=AUTOENCODERS):
+    kinds = {"prepare": 1, "reference": 1, "energy_reference": 1, "train": trained, "reconstruct": autoencoders}
+    measured = {"sample": rows, "relax": relaxed, "energy": rows, "score": rows}
     return {**kinds, **measured, "table_quality": 1, "table": tables - 1, "figure": figures}
+
+
+def with_sweep(counts):
+    return {**counts, **{kind: counts[kind] + VARIANTS for kind in ("sample", "score")}, "figure": counts["figure"] + 1}
 
 
 def test_paper_scale(jobs):
     counts = grouped(jobs("all"))
     total = counts.pop("total")
     once = {"download_qm9": 1, "report": 1, "all": 1}
-    assert counts == {**{kind: 2 * n for kind, n in of_one_dataset().items()}, **once}
+    assert counts == {**{kind: 2 * n for kind, n in with_sweep(of_one_dataset()).items()}, **once}
     assert total < 3000
 
 
 def test_quickstart_is_one_dataset_without_download(jobs):
     counts = grouped(jobs("--configfile", ROOT / "config" / "quickstart.yaml"))
     del counts["total"]
-    assert counts == {**of_one_dataset(), "report": 1, "all": 1}
+    # Without GeoLDM's trained encoder, and the point models as they are made.
+    shown = of_one_dataset(rows=ROWS - 1, relaxed=RELAXED - 7, trained=TRAINED - 2, autoencoders=AUTOENCODERS - 1)
+    assert counts == {**shown, "report": 1, "all": 1}
 
 
 def test_one_table_of_a_subset_needs_no_other_table(jobs):
@@ -53,7 +60,7 @@ def test_one_table_of_a_subset_needs_no_other_table(jobs):
 def test_training_seeds_multiply_trained_rows_only(jobs):
     counts = grouped(jobs("results/table_mini.csv", "--config", "train_seeds=[0,1]"))
     assert counts["train"] == 2 * TRAINED
-    assert counts["sample"] == ROWS + 2  # latent3d, and ETKDG on its graphs; the other controls train nothing
+    assert counts["sample"] == ROWS + 9  # not the six controls that train nothing
 
 
 def test_more_sampling_seeds_are_no_more_jobs(jobs):
@@ -72,6 +79,43 @@ def test_shards_are_jobs_and_one_more_joins_them(jobs, snakemake):
     assert text.count("--join 3") == ROWS
     alone = grouped(jobs(target[0]))
     assert alone["energy"] == ROWS and not [rule for rule in alone if rule.startswith("join")]
+
+
+def test_variants_that_vary_sampling_use_the_weights_of_their_row(jobs, snakemake, tmp_path):
+    sweep = "{datasets: [mini], rows: [edm], vary: {sampling.sampler: [ddpm, ddim], sampling.steps: [5, 20]}}"
+    (tmp_path / "my.yaml").write_text(f"sweeps: {{cost: {sweep}}}\n")
+    target = "results/fig_cost_mini.svg", "--configfile", "my.yaml"
+    counts = grouped(jobs(*target))
+    expected = {"prepare": 1, "reference": 1, "energy_reference": 1, "train": 1, "sample": 5, "score": 5}
+    # Energies of the row itself alone.
+    assert {kind: n for kind, n in counts.items() if kind not in ("total", "relax")} == {
+        **expected,
+        "energy": 1,
+        "figure": 1,
+    }
+    done = snakemake("-n", "-p", *target)
+    text = done.stdout + done.stderr
+    assert text.count("--weights diffusion=results/mini/edm/train0/diffusion.safetensors") == 5
+    assert '"sampler": "ddim", "steps": 5' in text
+    assert "--posebusters 0 --energy-ratio 0 --no-fcd" in text
+
+
+def test_variants_that_vary_training_are_trained(jobs, tmp_path):
+    sweep = "{datasets: [mini], rows: [geoldm], vary: {autoencoder.latent: [2, 4]}}"
+    (tmp_path / "my.yaml").write_text(f"sweeps: {{latent: {sweep}}}\n")
+    counts = grouped(jobs("results/fig_latent_mini.svg", "--configfile", "my.yaml"))
+    assert (counts["train"], counts["sample"], counts["score"]) == (6, 3, 3)
+
+
+def test_a_row_may_sample_with_the_weights_of_another(jobs, snakemake, tmp_path):
+    row = "{base: edm, weights_of: edm, overrides: {sampling: {steps: 50}}}"
+    (tmp_path / "my.yaml").write_text(f"rows: {{edm_50: {row}}}\n")
+    more = "--configfile", "my.yaml"
+    assert grouped(jobs("results/table_mini.csv", *more))["train"] == TRAINED
+    done = snakemake("-n", "-p", "results/table_cost_mini.csv", *more)
+    text = done.stdout + done.stderr
+    assert text.count("--weights diffusion=results/mini/edm/train0/diffusion.safetensors") == 2
+    assert "results/mini/edm_50/train0/diffusion" not in text
 
 
 def test_a_users_own_dataset(jobs, tmp_path):
@@ -135,6 +179,16 @@ def test_every_command_is_one_that_the_package_has(snakemake):
             "cannot begin with energy_, or table_energy_mini.csv could be the energy table of 'mini'.",
         ),
         ("rows: {latent3d: {samples_of: latent3d_etkdg}}", "starts from the samples of another row itself."),
+        ("rows: {mine: {base: edm, weights_of: emd}}", "there is no row 'emd'. Did you mean 'edm'?"),
+        ("rows: {mine: {base: edm, weights_of: cloud}}", "'cloud' trains nothing itself. Name a row that does."),
+        (
+            "rows: {mine: {base: edm, weights_of: edm, overrides: {diffusion: {layers: 3}}}}",
+            "the row differs from 'edm' in more than overrides of `sampling`.",
+        ),
+        ("sweeps: {steps: {rows: [emd]}}", "config key sweeps.steps.rows: there is no row 'emd'. Did you mean 'edm'?"),
+        ("sweeps: {quality: {datasets: [], rows: [edm], vary: {sampling.steps: [5]}}}", "and none of quality, energy"),
+        ("sweeps: {steps: {vary: {stepz: [5]}}}", "'stepz' must have the form stage.hyper-parameter"),
+        ("sweeps: {steps: {vary: {sampling.stepz: [5]}}}", "unknown hyper-parameter 'stepz'. Did you mean 'steps'?"),
         ("all: [mni]", "config key all: there is no dataset 'mni'. Did you mean 'mini'?"),
         ("rows: {latent3d: {base: latend3d}}", "There is no system 'latend3d'. Did you mean 'latent3d'?"),
         ("rows: {latent3d: {overrides: {topolgy: {steps: 5}}}}", "names the stage 'topolgy'. Did you mean 'topology'?"),
@@ -183,7 +237,8 @@ def test_rows_without_a_network_take_no_gpu(snakemake):
     done = snakemake("results/table_mini.csv", "--config", "device=cuda", "-n", "-p")
     text = done.stdout + done.stderr
     devices = re.findall(r"latent3d (?:sample|train) (\S+) .*--device (\S+)", text)
-    assert set(devices) == {("latent3d", "cuda"), ("controls", "cpu")}
+    networks = ["latent3d", "edm", "gdm", "geoldm", "graphldm"]
+    assert set(devices) == {*((system, "cuda") for system in networks), ("controls", "cpu")}
 
 
 def test_lint_and_format_are_clean(snakemake):
@@ -231,9 +286,12 @@ def test_rows_keep_the_order_of_config_when_a_user_changes_one(snakemake, tmp_pa
     assert [row["name"] for row in json.loads(command)] == list(shipped)
 
 
-@pytest.mark.parametrize(("dataset", "beside"), [("qm9", [{"raw": "data"}]), ("mini", [])])
+POINT_MODELS = ["edm", "gdm", "gdm_aug", "geoldm", "graphldm", "graphldm_aug"]
+
+
+@pytest.mark.parametrize(("dataset", "beside"), [("qm9", ["data", *POINT_MODELS]), ("mini", [])])
 def test_published_numbers_stand_beside_rows_on_qm9_alone(snakemake, dataset, beside):
     done = snakemake("-n", "-p", f"results/table_{dataset}.csv")
     command = next(line for line in done.stdout.splitlines() if "latent3d table quality" in line)
     rows = json.loads(re.search(r"--rows '(.*?)' --results", command).group(1))
-    assert [row["published"] for row in rows if row["published"]] == beside
+    assert [row["published"] for row in rows if row["published"]] == [{"raw": system} for system in beside]

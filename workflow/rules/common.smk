@@ -154,7 +154,7 @@ def sample_seeds(dataset, row):
 def groups():
     """(label, dataset, geometries, sampling seeds, rows, swept) of which one job's inputs and outputs are the same.
 
-    Every measuring stage has one rule for each, since these lists cannot depend on wildcards: datasets and submissions
+    Every measuring stage has one rule for each, since these lists cannot depend on wildcards. Datasets and submissions
     differ in sampling seeds, rows in geometries, and variants of a sweep have no energies.
     """
     for dataset in CONFIGURATION.datasets:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from latent3d.files import atomic_path
 from latent3d.reporting.rows import TableRow
 
-# Colours of Okabe and Ito (2008) and of Tol's muted scheme (2021), by place in config.yaml: controls first (greys, blues),
-# EDM and its ablations (indigo to sky), GeoLDM and its own (wine to sand), latent3d (greens), then others.
+# Colours of Okabe and Ito (2008) and of Tol's muted scheme (2021), by place in config.yaml: controls first (greys,
+# blues), EDM and its ablations (indigo to sky), GeoLDM and its own (wine to sand), latent3d (greens), then others.
 COLOURS = [
     *("#000000", "#7F7F7F", "#56B4E9", "#0072B2", "#CC79A7", "#B8A800"),
     *("#332288", "#6699CC", "#88CCEE", "#882255", "#AA4499", "#DDCC77", "#E69F00"),
