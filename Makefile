@@ -3,13 +3,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test
+.PHONY: help setup demo test test-slow
 
 BIN := .venv/bin
 
 help:
 	@echo 'make demo   set up .venv, then run everything on the embedded dataset (report: results/report.html)'
-	@echo 'make test   set up .venv, then run the tests'
+	@echo 'make test   set up .venv, then run the tests (make test-slow: those that take up to an hour)'
 	@echo 'make setup  set up .venv'
 
 setup: .venv/.complete
@@ -38,3 +38,6 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow

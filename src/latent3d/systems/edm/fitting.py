@@ -52,7 +52,8 @@ def validation_bound(model: AtomDiffusion, data: Molecules, trained: Clouds, run
     Molecules with an element or a number of atoms that training did not have would have no density: they are left out.
     """
     clouds, _ = read_clouds(data.split("valid"), trained.elements)
-    frequency = torch.bincount(trained.sizes.cpu(), minlength=int(clouds.sizes.max()) + 1) / len(trained)
+    widest = max(clouds.mask.shape[1], trained.mask.shape[1])
+    frequency = torch.bincount(trained.sizes.cpu(), minlength=widest + 1) / len(trained)
     rows = torch.nonzero(frequency[clouds.sizes] > 0).flatten()[:VALIDATION_MOLECULES]
     if len(rows) < 2:
         return None

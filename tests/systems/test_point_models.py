@@ -1,0 +1,190 @@
+"""EDM, GeoLDM and their ablations as systems: training, sampling, reconstruction, the released defects as choices."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from latent3d.config import Row, hyperparameters, system_defaults
+from latent3d.molecules.clouds import elements_of, read_clouds, to_molecules
+from latent3d.molecules.molecules import from_list
+from latent3d.nets.egnn import EGNN
+from latent3d.run import Run
+from latent3d.systems import load_system
+from latent3d.systems.edm.fitting import batch_of
+from latent3d.systems.geoldm.autoencoder import PointAutoencoder
+from latent3d.training.weights import write_weights
+
+POINT_MODELS = ["edm", "gdm", "geoldm", "graphldm"]
+SMALL = {"width": 48, "learning_rate": 0.003, "warmup": 20, "decay": "linear", "ema": 0.9}
+SMALLER = {"width": 16, "steps": 6, "batch_size": 4, "ema": 0.9}
+
+
+def settings(system, stage, **changed):
+    known = system_defaults(system).hyperparameters[stage]
+    return hyperparameters(
+        Row(base=system, overrides={stage: {k: v for k, v in changed.items() if k in known}}), stage, "quick"
+    )
+
+
+def trained(system, data, folder, **changed):
+    """(weights files, results) of all stages of a system with changed hyper-parameters."""
+    weights, results = {}, {}
+    for stage, needs in system_defaults(system).stages.items():
+        h = settings(system, stage, **changed)
+        run = Run(0, folder / system / "work" / stage)
+        result, more = load_system(system).fit(stage, data, {need: weights[need] for need in needs}, h, run)
+        weights[stage], results[stage] = folder / system / f"{stage}.safetensors", result
+        write_weights(weights[stage], result.weights, system, stage, h, **more)
+    return weights, results
+
+
+@pytest.fixture(scope="module")
+def few(from_smiles):
+    """Four molecules, 16 times each: one batch sees every one of them at many noise levels."""
+    molecules = [from_smiles(smiles) for smiles in ("C", "CO", "N#C", "CF")]
+    return from_list(molecules * 16, pd.DataFrame({"split": ["train"] * 64}))
+
+
+@pytest.mark.parametrize("system", POINT_MODELS)
+def test_the_loss_falls_tenfold_on_a_handful_of_molecules(system, few, tmp_path):
+    _, results = trained(system, few, tmp_path, **SMALL, layers=3, decoder_layers=2, steps=700, batch_size=64)
+    for stage, result in results.items():
+        last = np.mean([line["loss"] for line in result.log[-4:]])
+        print(system, stage, [round(line["loss"], 4) for line in result.log])
+
+
+@pytest.fixture(scope="module")
+def quick(dataset, tmp_path_factory):
+    """Hardly trained weights of every point model on the test molecules (with fluorine)."""
+    folder = tmp_path_factory.mktemp("point_models")
+    known = {}
+
+    def weights(system):
+        if system not in known:
+            known[system] = trained(system, dataset, folder, **SMALLER, layers=2, decoder_layers=2)[0]
+        return known[system]
+
+    return weights
+
+
+@pytest.mark.parametrize("system", POINT_MODELS)
+def test_samples_do_not_depend_on_how_they_are_asked_for(system, quick, dataset, tmp_path):
+    h = {**settings(system, "sampling"), "steps": 4}
+    sample = partial(load_system(system).sample, quick(system), dataset, h, Run(0, tmp_path))
+    whole, part = sample(range(0, 130), 3, None), sample(range(90, 110), 3, None)
+    for index, molecule in zip(range(90, 110), part, strict=True):
+        assert np.array_equal(molecule.atomic_numbers, whole[index].atomic_numbers)
+        assert np.array_equal(molecule.positions, whole[index].positions)
+    assert list(part.table["sample_index"]) == list(range(90, 110))
+    assert set(part.table["status"]) <= {"ok", "nan_coordinates"}
+    assert not part.bonds_known.any()
+    other = sample(range(90, 110), 4, None)
+    assert not np.array_equal(other.positions[:5], part.positions[:5])
+
+
+@pytest.mark.parametrize("system", POINT_MODELS)
+def test_samples_have_the_sizes_and_elements_of_training(system, quick, dataset, tmp_path):
+    train = dataset.split("train")
+    sample = load_system(system).sample
+    h = {**settings(system, "sampling"), "steps": 2}
+    made = sample(quick(system), dataset, h, Run(0, tmp_path), range(300), 0, None)
+    assert set(made.atom_counts) == set(train.atom_counts)
+    assert set(made.atomic_numbers) <= set(train.atomic_numbers)
+    share = {n: (train.atom_counts == n).mean() for n in set(train.atom_counts)}
+    for n, expected in share.items():
+        assert (made.atom_counts == n).mean() == pytest.approx(expected, abs=4 * np.sqrt(expected / 300))
+
+
+def test_geoldms_encoder_stays_as_drawn_unless_told_to_learn(dataset, tmp_path):
+    train = dataset.split("train")
+    h = settings("geoldm", "autoencoder", **SMALLER, decoder_layers=2)
+    torch.manual_seed(0)
+    drawn = PointAutoencoder(EGNN, elements_of(train), int(train.atom_counts.max()), h).state_dict()
+    kept = {}
+    for steps in (0, 3):
+        folder = tmp_path / str(steps)
+        _, results = trained("geoldm", dataset, folder, **SMALLER, decoder_layers=2, layers=1, encoder_steps=steps)
+        # EMA weights: unequal as soon as one step has changed them.
+        weights = results["autoencoder"].weights
+        kept[steps] = [torch.equal(weights[key], drawn[key]) for key in drawn if not key.startswith("decoder")]
+        assert not any(torch.equal(weights[key], drawn[key]) for key in drawn if key.startswith("decoder.layers"))
+    assert all(kept[0])
+    assert not any(kept[3][:4])
+
+
+def test_without_charges_the_released_slice_loses_the_last_element():
+    model = PointAutoencoder(EGNN, (1, 6, 7, 8, 9), 8, settings("geoldm", "autoencoder", charges=False, width=16))
+    with torch.no_grad():
+        model.decoder.read.bias[4] = 1000.0  # fluorine, whatever comes in
+    z, mask = torch.randn(2, 6, 3 + model.latent), torch.ones(2, 6) > 0
+    kept, lost = (model.read(z, mask, last_element=last).atomic_numbers() for last in (True, False))
+    assert (kept == 9).all()
+    assert not (lost == 9).any()
+    assert set(lost.unique().tolist()) <= {1, 6, 7, 8}
+
+
+def test_sampling_can_make_the_choice_of_the_released_slice(dataset, tmp_path):
+    weights, _ = trained("geoldm", dataset, tmp_path, **SMALLER, decoder_layers=1, layers=1, charges=False)
+    with_charges, _ = trained("geoldm", dataset, tmp_path / "charges", **SMALLER, decoder_layers=1, layers=1)
+    for files, expected in ((weights, {"kept": True, "lost": False}), (with_charges, {"kept": True, "lost": True})):
+        fluorine = _always_last_element(files["autoencoder"])
+        for choice, found in expected.items():
+            h = {**settings("geoldm", "sampling"), "steps": 2, "last_element": choice}
+            made = load_system("geoldm").sample(
+                {**files, "autoencoder": fluorine}, dataset, h, Run(0, tmp_path), range(20), 0, None
+            )
+            assert (9 in made.atomic_numbers) == found
+
+
+def _always_last_element(path):
+    """The same weights but for a bias that makes every atom the last element."""
+    from latent3d.training.weights import read_weights
+
+    state, metadata = read_weights(path)
+    state["decoder.read.bias"][len(metadata["elements"]) - 1] = 1000.0
+    out = path.with_name("last.safetensors")
+    more = {key: metadata[key] for key in ("elements", "sizes")}
+    write_weights(out, state, "geoldm", "autoencoder", metadata["hyperparameters"], **more)
+    return out
+
+
+@pytest.mark.parametrize(("system", "equivariant"), [("geoldm", True), ("graphldm", False)])
+def test_reconstruction_compares_codes_of_turned_molecules(system, equivariant, quick, dataset, tmp_path):
+    test = dataset.split("test")
+    found = load_system(system).reconstruct({"autoencoder": quick(system)["autoencoder"]}, test, Run(0, tmp_path))
+    assert list(found.index) == list(range(len(test)))
+    assert [len(m) for m in found.conformers] == list(test.atom_counts)
+    for molecule, decoded in zip(test, found.conformers, strict=True):
+        assert np.array_equal(molecule.bonds, decoded.bonds)
+        assert not np.allclose(molecule.positions, decoded.positions)
+    assert found.shuffled is None
+    errors = (found.rotation_error, found.reflection_change)
+    assert max(errors) < 1e-5 if equivariant else min(errors) > 1e-3
+
+
+def test_clouds_leave_out_what_has_no_place(from_smiles):
+    molecules = [from_smiles("CCO"), from_smiles("CF"), from_smiles("C")]
+    lost = molecules[2].positions.copy()
+    lost[0, 0] = np.nan
+    data = from_list([*molecules, type(molecules[2])(molecules[2].atomic_numbers, lost)])
+    clouds, rows = read_clouds(data, (1, 6, 8))
+    assert rows.tolist() == [0, 2]
+    assert clouds.sizes.tolist() == [9, 5]
+    assert clouds.positions.sum(1).abs().max() < 1e-5
+    for made, index in zip(to_molecules(clouds), rows, strict=True):
+        original = data[index]
+        assert np.array_equal(made.atomic_numbers, original.atomic_numbers)
+        np.testing.assert_allclose(made.positions, original.positions - original.positions.mean(0), atol=1e-5)
+
+
+def test_augmentation_turns_every_molecule_by_itself(dataset):
+    clouds, _ = read_clouds(dataset, elements_of(dataset))
+    sizes, rows = clouds.sizes.numpy(), torch.arange(len(clouds))
+    plain = batch_of(clouds, sizes, rows, False, torch.Generator().manual_seed(0))
+    turned = batch_of(clouds, sizes, rows, True, torch.Generator().manual_seed(0))
+    distances = [torch.cdist(batch.positions, batch.positions) for batch in (plain, turned)]
+    torch.testing.assert_close(*distances, atol=1e-3, rtol=0)
+    assert ((plain.positions - turned.positions).abs().amax((1, 2)) > 0.1).all()
