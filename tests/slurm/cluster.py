@@ -1,7 +1,7 @@
 """A real cluster of one node on loopback: munged, slurmctld and slurmd with all their files in one folder.
 
 It has no cgroups and no accounting. Memory is enforced by sampling (OverMemoryKill). The node claims more processors than
-the machine may have (config_overrides), and a GPU that is the null device, so GPUs are counted but not isolated.
+the machine may have (config_overrides), and two GPUs that are none, so GPUs are counted but not isolated.
 """
 
 import os
@@ -47,9 +47,9 @@ SelectTypeParameters=CR_Core_Memory
 SlurmdParameters=config_overrides
 GresTypes=gpu
 ReturnToService=2
-MinJobAge=300
+MinJobAge=3600
 KillWait=10
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:1
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:2
 PartitionName=cpu Nodes={host} Default=YES DefMemPerCPU=1000
 PartitionName=gpu Nodes={host} DefMemPerCPU=1000
 """
@@ -107,7 +107,7 @@ class Cluster:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20 - 500
         conf = SLURM_CONF.format(host=host, ports=free_ports(2), folder=self.folder, memory=memory, cpus=CPUS)
         (self.folder / "slurm.conf").write_text(conf)
-        (self.folder / "gres.conf").write_text("Name=gpu File=/dev/null\n")
+        (self.folder / "gres.conf").write_text("Name=gpu File=/dev/null,/dev/zero\n")
         # The plugin calls srun without SLURM_CONF; /etc/slurm stays as it is.
         (self.folder / "bin").mkdir()
         srun = self.folder / "bin" / "srun"

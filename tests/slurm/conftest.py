@@ -36,13 +36,20 @@ def cluster():
 
 
 @pytest.fixture(scope="session")
-def local_run(tmp_path_factory):
-    """Folder of a run of the same configuration without a cluster."""
+def local_run(cluster, tmp_path_factory):
+    """A run of the same configuration without a cluster, in the background: a function that waits and returns its folder."""
     folder = tmp_path_factory.mktemp("local")
     command = snakemake_command("--workflow-profile", "none", "--cores", "2", *THREADS)
-    done = subprocess.run(command, cwd=folder, env={**os.environ, **environment(folder)}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
+    with (folder / "snakemake.output").open("w") as output:
+        variables = {**os.environ, **environment(folder)}
+        process = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=output)
+
+    def finished():
+        assert process.wait(timeout=600) == 0, (folder / "snakemake.output").read_text()
+        return folder
+
+    yield finished
+    process.terminate()
 
 
 def snakemake_command(*options):
@@ -55,13 +62,13 @@ def environment(folder):
 
 @dataclass(frozen=True)
 class Job:
-    """One submission as the controller remembers it: state, partition, megabytes asked for, GPUs, rule."""
+    """One submission as the controller remembers it: state, partition, memory, everything allocated, rule."""
 
     number: int
     state: str
     partition: str
     memory: str
-    gres: str
+    resources: str
     rule: str
 
 
@@ -87,7 +94,8 @@ class SubmittedRun:
 
     def jobs(self, *words):
         """Submissions, in their order, whose description (rule and wildcards) holds all the words."""
-        lines = self.cluster.slurm("squeue", "--states=all", "--noheader", "--format=%i|%T|%P|%m|%b|%k").splitlines()
+        columns = "--Format=JobID:|,State:|,Partition:|,MinMemory:|,tres-alloc:|,Comment:"
+        lines = self.cluster.slurm("squeue", "--states=all", "--noheader", columns).splitlines()
         jobs = [Job(int(number), *rest) for number, *rest in (line.split("|") for line in lines)]
         mine = {int(number) for number in re.findall(r"SLURM jobid (\d+)", self.output())}
         return sorted(
@@ -95,10 +103,15 @@ class SubmittedRun:
             key=lambda job: job.number,
         )
 
-    def log(self, file):
-        """A log of the run, empty while it does not exist."""
-        path = self.folder / "logs" / file
+    def log(self, stage):
+        """Log of the training of a stage, of its last attempt; empty while there is none."""
+        path = self.folder / "logs" / "mini" / "latent3d" / "train0" / f"{stage}.log"
         return path.read_text() if path.is_file() else ""
+
+    def submission_log(self, job):
+        """What a failed submission wrote."""
+        [path] = self.folder.glob(f".snakemake/slurm_logs/**/{job.number}.log")
+        return path.read_text()
 
     def training_process(self, stage):
         """The Python process that trains a stage, or None."""
