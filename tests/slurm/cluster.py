@@ -1,7 +1,7 @@
 """A real cluster of one node on loopback: munged, slurmctld and slurmd with all their files in one folder.
 
-It has no cgroups and no accounting. Memory is enforced by sampling (OverMemoryKill). The node claims more processors than
-the machine may have (config_overrides), and two GPUs that are none, so GPUs are counted but not isolated.
+It has no cgroups and no accounting. Memory is enforced by sampling (OverMemoryKill). The node claims more processors
+than the machine may have (config_overrides), and two GPUs that are none, so GPUs are counted but not isolated.
 """
 
 import os

@@ -1,23 +1,14 @@
-"""A cluster that is started once, and the workflow submitted to it through the shipped profile."""
+"""A cluster that is started once, and what its results are compared with."""
 
 import importlib.util
 import os
-import re
 import subprocess
-import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 from cluster import Cluster, missing
-
-ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / "tests" / "slurm" / "config.yaml"
-TABLES = [f"results/table_{name}mini.csv" for name in ("", "energy_", "cost_")]
-# Bytes depend on the number of threads: one here and there.
-THREADS = ["--set-threads", "train=1"]
+from submitted import THREADS, environment, snakemake_command
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +16,7 @@ def cluster():
     """A running cluster; skipped where it cannot be."""
     reason = missing()
     if reason is None and importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
-        reason = "the package snakemake-executor-plugin-slurm is not installed (pip install -e '.[slurm]')"
+        reason = "the package snakemake-executor-plugin-slurm is not installed (profiles/slurm/requirements.txt)"
     if reason is not None:
         pytest.skip(reason)
     # Not pytest's folder: only root may enter it, and munge wants its socket to be reachable.
@@ -37,11 +28,11 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def local_run(cluster, tmp_path_factory):
-    """A run of the same configuration without a cluster, in the background: a function that waits and returns its folder."""
+    """The same configuration without a cluster, in the background: a function that waits and returns the folder."""
     folder = tmp_path_factory.mktemp("local")
     command = snakemake_command("--workflow-profile", "none", "--cores", "2", *THREADS)
     with (folder / "snakemake.output").open("w") as output:
-        variables = {**os.environ, **environment(folder)}
+        variables = environment(folder, os.environ)
         process = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=output)
 
     def finished():
@@ -50,83 +41,3 @@ def local_run(cluster, tmp_path_factory):
 
     yield finished
     process.terminate()
-
-
-def snakemake_command(*options):
-    return [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", *TABLES, "--configfile", CONFIG, *options]
-
-
-def environment(folder):
-    return {"XDG_CACHE_HOME": str(folder / ".cache")}
-
-
-@dataclass(frozen=True)
-class Job:
-    """One submission as the controller remembers it: state, partition, memory, everything allocated, rule."""
-
-    number: int
-    state: str
-    partition: str
-    memory: str
-    resources: str
-    rule: str
-
-
-class SubmittedRun:
-    """The workflow, submitted from `folder` in the background."""
-
-    def __init__(self, cluster, folder, *options):
-        self.cluster, self.folder = cluster, folder
-        self._output = (folder / "snakemake.output").open("w+")
-        profile = ["--workflow-profile", ROOT / "profiles" / "slurm"]
-        often = ["--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "3"]
-        self.process = subprocess.Popen(
-            list(map(str, snakemake_command(*profile, *often, *options))),
-            cwd=folder,
-            env={**cluster.environment, **environment(folder)},
-            stdout=self._output,
-            stderr=self._output,
-        )
-
-    def output(self):
-        """What Snakemake said so far."""
-        return Path(self._output.name).read_text()
-
-    def jobs(self, *words):
-        """Submissions, in their order, whose description (rule and wildcards) holds all the words."""
-        columns = "--Format=JobID:|,State:|,Partition:|,MinMemory:|,tres-alloc:|,Comment:"
-        lines = self.cluster.slurm("squeue", "--states=all", "--noheader", columns).splitlines()
-        jobs = [Job(int(number), *rest) for number, *rest in (line.split("|") for line in lines)]
-        mine = {int(number) for number in re.findall(r"SLURM jobid (\d+)", self.output())}
-        return sorted(
-            (job for job in jobs if job.number in mine and all(word in job.rule for word in words)),
-            key=lambda job: job.number,
-        )
-
-    def log(self, stage):
-        """Log of the training of a stage, of its last attempt; empty while there is none."""
-        path = self.folder / "logs" / "mini" / "latent3d" / "train0" / f"{stage}.log"
-        return path.read_text() if path.is_file() else ""
-
-    def submission_log(self, job):
-        """What a failed submission wrote."""
-        [path] = self.folder.glob(f".snakemake/slurm_logs/**/{job.number}.log")
-        return path.read_text()
-
-    def training_process(self, stage):
-        """The Python process that trains a stage, or None."""
-        for process in psutil.process_iter(["cmdline", "name"]):
-            command = process.info["cmdline"] or []
-            if "train" in command and stage in command and "latent3d.cli" in command and self._is_mine(process):
-                return process
-        return None
-
-    def _is_mine(self, process):
-        try:
-            return Path(process.cwd()) == self.folder
-        except psutil.Error:
-            return False
-
-    def end(self, seconds):
-        """Wait for the end; returns the exit code."""
-        return self.process.wait(timeout=seconds)

@@ -1,39 +1,41 @@
 """The suite on a real SLURM: faults of every kind in one run, whose results are those of an undisturbed one."""
 
 import re
+import shutil
+import signal
 
 import pytest
 from cluster import wait_for
-from conftest import TABLES, THREADS, SubmittedRun
+from submitted import TABLES, THREADS, SubmittedRun
 
 RESOURCES = [
     # 400 MB are too little for the first attempt.
     *("--set-resources", "prepare:mem_mb=400*attempt**2", "train:gpu=1"),
-    # Training is told to stop a minute before its limit: 30 to 60 seconds after its start.
-    *("train:runtime=2*attempt", "train:slurm_extra='--signal=TERM@60'"),
+    # Training is told to stop half a minute before its limit of two, at the latest; SLURM looks every 30 seconds.
+    *("train:runtime=2*attempt", "train:slurm_extra='--signal=TERM@30'"),
     *("--default-resources", "mem_mb=1500*attempt", "runtime=10*attempt"),
 ]
+SAMPLES = [f"results/mini/{row}/train0/sample0/raw/samples.parquet" for row in ("data_test", "latent3d")]
 IN_THE_LOOP = "steps, about"
 
 
 @pytest.fixture(scope="module")
 def run(cluster, local_run, tmp_path_factory):
     """A finished run in which everything went wrong once; the undisturbed one goes on beside it."""
-    run = SubmittedRun(cluster, tmp_path_factory.mktemp("run"), *THREADS, *RESOURCES, "--config", "energy={shards: 2}")
-    try:
-        wait_for(lambda: IN_THE_LOOP in run.log("geometry"), "geometry trains", 180)
-        # Stands for a training that takes longer than its time limit. With its signal, SLURM lets it go on.
-        run.training_process("geometry").suspend()
-        wait_for(lambda: IN_THE_LOOP in run.log("topology"), "topology trains", 60)
-        cancel_on_a_drained_node(cluster, run, "topology")
-        wait_for(lambda: "resumed at step" in run.log("topology"), "topology trains again", 120)
-        run.training_process("topology").kill()
-        assert run.end(400) == 0
-    except BaseException:
-        print(run.output(), cluster.log(), sep="\n")
-        raise
-    finally:
-        run.process.terminate()
+    folder = tmp_path_factory.mktemp("run")
+    with SubmittedRun(cluster, folder, *THREADS, *RESOURCES, "--config", "energy={shards: 2}") as run:
+        try:
+            wait_for(lambda: IN_THE_LOOP in run.log("geometry"), "geometry trains", 180)
+            # Stands for a training that takes longer than its time limit. With its signal, SLURM lets it go on.
+            run.training_process("geometry").suspend()
+            wait_for(lambda: IN_THE_LOOP in run.log("topology"), "topology trains", 60)
+            cancel_on_a_drained_node(cluster, run, "topology")
+            wait_for(lambda: "resumed at step" in run.log("topology"), "topology trains again", 120)
+            run.training_process("topology").kill()
+            assert run.end(400) == 0
+        except BaseException:
+            print(run.output(), cluster.log(), sep="\n")
+            raise
     return run
 
 
@@ -50,8 +52,7 @@ def cancel_on_a_drained_node(cluster, run, stage):
 
 def test_results_are_those_of_an_undisturbed_run_on_one_machine(run, local_run):
     local = local_run()
-    samples = [f"results/mini/{row}/train0/sample0/raw/samples.parquet" for row in ("data_test", "latent3d")]
-    for file in [*TABLES[:2], *samples]:
+    for file in [*TABLES[:2], *SAMPLES]:
         assert (run.folder / file).read_bytes() == (local / file).read_bytes(), file
     cost = (run.folder / TABLES[2]).read_text()
     assert len(cost.splitlines()) == len((local / TABLES[2]).read_text().splitlines())
@@ -84,27 +85,37 @@ def test_jobs_with_a_gpu_go_to_its_partition_and_the_others_do_not(run):
     for job in run.jobs():
         trains = job.rule.startswith("rule_train")
         assert (job.partition == "gpu") == trains, job
-        assert ("gres/gpu=1" in job.resources) == trains, job
+        assert job.generic == ("gres:gpu:1" if trains else "N/A"), job
 
 
-def test_grouped_shards_are_one_job_of_few_cores_with_the_same_energies(cluster, run):
-    folder = "results/mini/latent3d/train0/sample0/raw"
-    before = (run.folder / folder / "energies.parquet").read_bytes()
-    (run.folder / folder / "energies.parquet").unlink()
+def test_grouped_shards_are_few_submissions_with_the_same_energies(cluster, run):
+    files = [
+        run.folder / f"results/mini/{row}/train0/sample0/raw/energies.parquet" for row in ("data_test", "latent3d")
+    ]
+    before = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
     options = ["--config", "energy={shards: 6}", "--group-components", "energy=6", "--until", "join_mini_raw_0"]
-    again = SubmittedRun(cluster, run.folder, *THREADS, *RESOURCES, *options)
-    assert again.end(200) == 0, again.output()
-    [job] = again.jobs()
-    print(job, again.output())
-    assert 0
-    assert (run.folder / folder / "energies.parquet").read_bytes() == before
+    with SubmittedRun(cluster, run.folder, *THREADS, *RESOURCES, *options) as grouped:
+        assert grouped.end(300) == 0, grouped.output()
+    # 12 shards. Together they would ask for 12 cores, more than there are.
+    assert [(job.cores, job.state) for job in grouped.jobs()] == [("4", "COMPLETED")] * 2
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_nothing_else_was_attempted_twice(run):
     rules = [job.rule for job in run.jobs()]
-    twice = {rule for rule in rules if rules.count(rule) > 1}
-    assert {re.search("prepare|topology|geometry", rule).group() for rule in twice} == {
-        "prepare",
-        "topology",
-        "geometry",
-    }
+    twice = {rule.rpartition("_")[2] for rule in rules if rules.count(rule) > 1}
+    assert twice == {"mini", "topology", "geometry"}, rules  # mini: the one job of `prepare`
+
+
+def test_ctrl_c_cancels_the_jobs_and_training_saves(cluster, run):
+    for folder in (run.folder / "results" / "mini" / "latent3d", run.folder / "logs"):
+        shutil.rmtree(folder)
+    with SubmittedRun(cluster, run.folder, *THREADS, *RESOURCES, "--until", "train") as interrupted:
+        wait_for(lambda: IN_THE_LOOP in interrupted.log("topology"), "topology trains", 120)
+        interrupted.process.send_signal(signal.SIGINT)
+        assert interrupted.end(120) != 0
+    wait_for(lambda: "saved at step" in interrupted.log("topology"), "training has saved", 30)
+    assert {job.state for job in interrupted.jobs()} == {"CANCELLED"}
+    assert len(list(run.folder.glob("checkpoints/topology-*/checkpoint.safetensors"))) == 1
