@@ -95,7 +95,8 @@ def test_grouped_shards_are_few_submissions_with_the_same_energies(cluster, run)
     before = [file.read_bytes() for file in files]
     for file in files:
         file.unlink()
-    options = ["--config", "energy={shards: 6}", "--group-components", "energy=6", "--until", "join_mini_raw_0"]
+    options = ["--config", "energy={shards: 6}", "--until", "join_mini_raw_0"]
+    options += ["--groups", "energy_mini_raw_0=energy", "--group-components", "energy=6"]
     with SubmittedRun(cluster, run.folder, *THREADS, *RESOURCES, *options) as grouped:
         assert grouped.end(300) == 0, grouped.output()
     # 12 shards. Together they would ask for 12 cores, more than there are.

@@ -1,8 +1,7 @@
 """Energies with GFN2-xTB and MMFF94s. One job covers all seeds and geometries of a row's training seed (see `groups`).
 
 One core each: rows run side by side, and nothing waits until all cores are free. `--set-threads` where that is too slow.
-With more than one shard (`energy.shards`) each of them is a job, and one more puts their parts together. On a cluster, a
-profile may make one submission of several jobs of the group.
+With more than one shard (`energy.shards`) each of them is a job, and one more puts their parts together.
 """
 
 SHARDS = CONFIGURATION.energy.shards
@@ -42,8 +41,6 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, ROWS in groups():
             dataset=DATASET,
             row=alternatives(ROWS),
             shard="[0-9]+",
-        group:
-            "energy"
         conda:
             "../../envs/energy.yaml"
         params:
