@@ -87,10 +87,12 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A step outlives its slurmd, so jobs end first.
-        self.slurm("scancel", "--user=root")
-        wait_for(lambda: not self.slurm("squeue", "--noheader"), "all jobs have ended", 60)
-        self._stop()
+        try:
+            # A step outlives its slurmd, so jobs end first.
+            self.slurm("scancel", "--user=root")
+            wait_for(lambda: not self.slurm("squeue", "--noheader"), "all jobs have ended", 60)
+        finally:
+            self._stop()
 
     def slurm(self, *command: str) -> str:
         """Output of one of SLURM's commands."""

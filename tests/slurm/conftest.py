@@ -41,3 +41,4 @@ def local_run(cluster, tmp_path_factory):
 
     yield finished
     process.terminate()
+    process.wait()

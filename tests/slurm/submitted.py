@@ -82,7 +82,7 @@ class SubmittedRun:
 
     def training_process(self, stage):
         """The Python process that trains a stage, or None."""
-        for process in psutil.process_iter(["cmdline", "name"]):
+        for process in psutil.process_iter(["cmdline"]):
             command = process.info["cmdline"] or []
             if "train" in command and stage in command and "latent3d.cli" in command and self._is_mine(process):
                 return process
