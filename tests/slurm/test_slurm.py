@@ -88,17 +88,20 @@ def test_jobs_with_a_gpu_go_to_its_partition_and_the_others_do_not(run):
         assert job.generic == ("gres:gpu:1" if trains else "N/A"), job
 
 
-def test_grouped_shards_are_one_submission_with_the_same_energies(cluster, run):
-    file = run.folder / SAMPLES[1].replace("samples", "energies")
-    before = file.read_bytes()
-    file.unlink()
-    options = ["--config", "energy={shards: 6}", "--rerun-triggers", "mtime", "--until", "join_mini_raw_0"]
+def test_grouped_shards_are_few_submissions_with_the_same_energies(cluster, run):
+    files = [
+        run.folder / f"results/mini/{row}/train0/sample0/raw/energies.parquet" for row in ("data_test", "latent3d")
+    ]
+    before = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    options = ["--config", "energy={shards: 6}", "--until", "join_mini_raw_0"]
     options += ["--groups", "energy_mini_raw_0=energy", "--group-components", "energy=6"]
     with SubmittedRun(cluster, run.folder, *THREADS, *RESOURCES, *options) as grouped:
         assert grouped.end(300) == 0, grouped.output()
-    [job] = grouped.jobs()
-    assert (job.cores, job.state) == ("4", "COMPLETED")  # the profile's, not the sum of six: there are only four
-    assert file.read_bytes() == before
+    # 12 shards. Together they would ask for 12 cores, more than there are.
+    assert [(job.cores, job.state) for job in grouped.jobs()] == [("4", "COMPLETED")] * 2
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_nothing_else_was_attempted_twice(run):
@@ -115,5 +118,5 @@ def test_ctrl_c_cancels_the_jobs_and_training_saves(cluster, run):
         interrupted.process.send_signal(signal.SIGINT)
         assert interrupted.end(120) != 0
     wait_for(lambda: "saved at step" in interrupted.log("topology"), "training has saved", 30)
-    assert {job.state for job in interrupted.jobs()} == {"CANCELLED"}
+    wait_for(lambda: {job.state for job in interrupted.jobs()} == {"CANCELLED"}, "both jobs are cancelled", 30)
     assert len(list(run.folder.glob("checkpoints/topology-*/checkpoint.safetensors"))) == 1
