@@ -6,4 +6,4 @@ class UserError(Exception):
 
 
 class StoppedEarly(Exception):
-    """Work stopped on purpose (time limit) after saving its state. Exit code 75: run the same command again."""
+    """Work stopped on purpose (time limit, or a signal) after saving its state. Exit code 75: run the same again."""

@@ -40,6 +40,10 @@ class Run:
         """Wall time since the command began."""
         return time.monotonic() - self.started
 
+    def is_out_of_time(self) -> bool:
+        """True once the time limit is reached."""
+        return self.time_limit is not None and self.seconds() > self.time_limit
+
     @property
     def is_main(self) -> bool:
         """True for the one process that writes files (all but one are false under torchrun)."""

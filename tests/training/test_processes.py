@@ -1,11 +1,15 @@
 """Training by several processes (torchrun, gloo): the same steps as one process with the same batch."""
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from latent3d.molecules.parquet import write_parquet
@@ -52,7 +56,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
 
 def test_a_stage_trains_in_two_processes_and_is_written_once(tmp_path, dataset):
     write_parquet(tmp_path / "dataset.parquet", dataset)
-    h = {"width": 32, "layers": 1, "heads": 4, "steps": 8, "batch_size": 4, "warmup": 2}
+    h = {"width": 32, "layers": 1, "heads": 4, "steps": 8, "batch_size": 4, "warmup": 2, "beta_2": 0.99, "amsgrad": False, "decay": "linear"}
     command = ["-m", "latent3d.cli", "train", "latent3d", "topology", "--data", tmp_path / "dataset.parquet"]
     command += ["--hyperparameters", json.dumps(h), "--device", "cpu", "--checkpoints", tmp_path / "work"]
     done = torchrun(2, *command, "--out", tmp_path / "topology.safetensors")
@@ -61,6 +65,24 @@ def test_a_stage_trains_in_two_processes_and_is_written_once(tmp_path, dataset):
     assert done.stderr.count("topology: 8 steps") == 1  # one process reports
     assert load_file(tmp_path / "topology.safetensors")
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_signal_to_one_process_stops_all_at_the_same_step(tmp_path):
+    script = SCRIPT.replace("steps=30", "steps=20000").replace("import sys", "import os, sys", 1)
+    script = script.replace("run = Run(", "(out / os.environ['RANK']).write_text(str(os.getpid()))\nrun = Run(")
+    (tmp_path / "toy.py").write_text(script)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    process = subprocess.Popen([*command, tmp_path / "toy.py", tmp_path], stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "steps, about" in line:
+            break
+    os.kill(int((tmp_path / "1").read_text()), signal.SIGTERM)  # not the one that writes checkpoints
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode != 0
+    stopped = set(re.findall(r"StoppedEarly: toy: saved at step (\d+) of 20000", rest))
+    assert len(stopped) == 1, rest
+    with safe_open(tmp_path / "work" / "checkpoint.safetensors", framework="pt") as file:
+        assert {file.metadata()["step"]} == stopped
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])

@@ -107,6 +107,34 @@ def test_training_killed_twice_ends_with_the_same_bytes(folder, weights):
     assert list(work.iterdir()) == []  # nothing unfinished is left
 
 
+def signal_in_the_loop(command, number):
+    """Start a training command, send it a signal while it takes steps; returns its exit code and what it said."""
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "steps, about" in line:
+            break
+    process.send_signal(number)
+    rest = process.communicate(timeout=60)[1]
+    return process.returncode, rest
+
+
+def test_a_signal_to_stop_saves_and_the_next_attempts_end_with_the_same_bytes(folder):
+    h = json.dumps({**HYPERPARAMETERS["topology"], "steps": 400})
+    command = [sys.executable, "-m", "latent3d.cli", "train", "latent3d", "topology", "--hyperparameters", h]
+    command += ["--data", folder / "dataset.parquet", "--device", "cpu"]
+    whole, out, work = folder / "whole.safetensors", folder / "signalled.safetensors", folder / "signalled"
+    subprocess.run([*command, "--out", whole, "--checkpoints", folder / "unused"], check=True, capture_output=True)
+    command += ["--out", out, "--checkpoints", work]
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        code, said = signal_in_the_loop(command, number)
+        assert (code, out.exists()) == (75, False)
+        assert "run again to continue" in said and "Traceback" not in said
+        assert len(list(work.glob("*/checkpoint.safetensors"))) == 1
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert "resumed at step" in result.stderr
+    assert out.read_bytes() == whole.read_bytes()
+
+
 @pytest.mark.parametrize("stage", ["topology", "geometry"])
 def test_mixed_precision_trains(folder, stage):
     _, result = train(folder, stage, "mixed", "--precision", "bf16-mixed")
@@ -201,13 +229,8 @@ def test_ctrl_c_is_one_sentence(folder):
     command = [sys.executable, "-m", "latent3d.cli", "train", "latent3d", "topology", "--hyperparameters", h]
     for option, file in (("data", "dataset.parquet"), ("out", "never.safetensors"), ("checkpoints", "interrupted")):
         command += [f"--{option}", str(folder / file)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if "steps, about" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
+    code, rest = signal_in_the_loop(command, signal.SIGINT)
+    assert code == 130
     assert "interrupted; run the same command again" in rest
     assert "Traceback" not in rest
     assert not Path(folder / "never.safetensors").exists()

@@ -32,11 +32,13 @@ from latent3d.errors import UserError
 RESOURCES = os.path.relpath(Path(workflow.basedir, "resources"))
 
 IN_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-PYTHON = "python" if IN_CONDA else shlex.quote(sys.executable)
-# Parentheses, not braces: Snakemake formats the prefix as well.
+PYTHON = "python" if IN_CONDA else sys.executable
+# Braces are doubled because Snakemake formats the prefix. Both functions replace the part of a pipeline that they run in.
+# A cluster signals all processes of a job: the command alone decides what SIGTERM means, shell and tee wait for its end.
 shell.prefix(
-    f"set -o pipefail; export PYTHONPATH={shlex.quote(str(SOURCE))}; "
-    f'latent3d() ( exec {PYTHON} -m latent3d.cli "$@" ); '
+    f"set -o pipefail; export PYTHONPATH={shlex.quote(str(SOURCE))}; python={shlex.quote(PYTHON)}; "
+    'latent3d() {{ exec "$python" -m latent3d.cli "$@"; }}; '
+    'trap : TERM USR1; tee() {{ trap "" TERM USR1; exec tee "$@"; }}; '
 )
 
 

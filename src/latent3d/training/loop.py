@@ -26,6 +26,7 @@ from latent3d.training.batches import Batches
 from latent3d.training.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
 from latent3d.training.ema import ema_update
 from latent3d.training.optimizer import adamw, gradient_clip, learning_rate_factor
+from latent3d.training.stopping import StopSignals, all_stop
 
 Losses = dict[str, torch.Tensor]
 LossOfRows = Callable[[nn.Module, torch.Tensor, torch.Generator, int], Losses]
@@ -68,7 +69,7 @@ def train(
             gradients add up: what a processor's cache, or a GPU's memory, holds. None for whole batches.
 
     Raises:
-        StoppedEarly: the time limit was reached; a checkpoint was written.
+        StoppedEarly: the time limit was reached, or a signal asked to stop (see StopSignals); a checkpoint was written.
         UserError: the loss became NaN or infinite.
     """
     h = hyperparameters
@@ -86,39 +87,43 @@ def train(
             print(f"{name}: resumed at step {start} of {h['steps']}", file=sys.stderr)
 
     progress = Progress(name, start, h["steps"], h["batch_size"], elapsed)
-    for step in range(start, h["steps"]):
-        for group in optimizer.param_groups:
-            group["lr"] = h["learning_rate"] * learning_rate_factor(step, h)
-        rank, processes = fabric.global_rank, fabric.world_size
-        generator = torch.Generator().manual_seed(stream_seed(run.seed, step * processes + rank))
-        rows = batches(step)[rank::processes]
-        optimizer.zero_grad()
-        losses: Losses = {}
-        for part in parts(rows, sizes, pairs_at_once):
-            with fabric.autocast():
-                mean = loss_of_rows(module, part, generator, step)
-            share = len(part) / len(rows)
-            fabric.backward(share * mean["loss"])
-            losses = {key: losses.get(key, 0) + share * value.detach() for key, value in mean.items()}
-        average_gradients(fabric, module)
-        clip(module, step)
-        optimizer.step()
-        ema_update(ema, module, h["ema"], step)
+    with StopSignals() as signals:
+        for step in range(start, h["steps"]):
+            for group in optimizer.param_groups:
+                group["lr"] = h["learning_rate"] * learning_rate_factor(step, h)
+            rank, processes = fabric.global_rank, fabric.world_size
+            generator = torch.Generator().manual_seed(stream_seed(run.seed, step * processes + rank))
+            rows = batches(step)[rank::processes]
+            optimizer.zero_grad()
+            losses: Losses = {}
+            for part in parts(rows, sizes, pairs_at_once):
+                with fabric.autocast():
+                    mean = loss_of_rows(module, part, generator, step)
+                share = len(part) / len(rows)
+                fabric.backward(share * mean["loss"])
+                losses = {key: losses.get(key, 0) + share * value.detach() for key, value in mean.items()}
+            average_gradients(fabric, module)
+            clip(module, step)
+            optimizer.step()
+            ema_update(ema, module, h["ema"], step)
 
-        done = step + 1
-        stop = run.time_limit is not None and done < h["steps"] and fabric.broadcast(run.seconds() > run.time_limit)
-        save = (stop or progress.checkpoint_due(run.checkpoint_every)) and run.is_main
-        show = done % LOG_EVERY == 0 or done == h["steps"]
-        if (show or save) and not losses["loss"].isfinite():
-            raise UserError(f"{name}: the loss is {losses['loss'].item()} at step {done}. Lower learning_rate or clip.")
-        if show:
-            log.append({"step": done, **{key: value.item() for key, value in losses.items()}})
-            if run.is_main:
-                progress.show(done, log[-1]["loss"])
-        if save:
-            write_checkpoint(run.work, done, progress.seconds(), log, module, ema, clip, optimizer)
-        if stop:
-            raise StoppedEarly(f"{name}: time limit reached at step {done} of {h['steps']}; run again to continue.")
+            done = step + 1
+            stop = done < h["steps"] and all_stop(fabric, done, signals.received or run.is_out_of_time())
+            save = (stop or progress.checkpoint_due(run.checkpoint_every)) and run.is_main
+            show = done % LOG_EVERY == 0 or done == h["steps"]
+            if (show or save) and not losses["loss"].isfinite():
+                raise UserError(
+                    f"{name}: the loss is {losses['loss'].item()} at step {done}. Lower learning_rate or clip."
+                )
+            if show:
+                log.append({"step": done, **{key: value.item() for key, value in losses.items()}})
+                if run.is_main:
+                    progress.show(done, log[-1]["loss"])
+            if save:
+                write_checkpoint(run.work, done, progress.seconds(), log, module, ema, clip, optimizer)
+            if stop:
+                fabric.barrier()  # before the first to end makes torchrun end the others, the checkpoint is written
+                raise StoppedEarly(f"{name}: saved at step {done} of {h['steps']}; run again to continue.")
     if run.is_main:
         write_checkpoint(run.work, h["steps"], progress.seconds(), log, module, ema, clip, optimizer)
     return TrainingResult(ema, progress.seconds(), h["steps"], log, fabric.world_size)
