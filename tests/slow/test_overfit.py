@@ -18,8 +18,9 @@ from latent3d.training.weights import write_weights
 pytestmark = pytest.mark.slow
 
 SMILES = ["CCO", "CC=O", "C1CC1", "CC#N", "NC=O", "C#CC", "COC", "CCF"]
+STEPS = {"autoencoder": 2000, "diffusion": 10000}
 SETTINGS = {
-    **{"width": 64, "layers": 5, "decoder_layers": 3, "steps": 10000, "batch_size": 64, "learning_rate": 0.002},
+    **{"width": 64, "layers": 5, "decoder_layers": 3, "batch_size": 64, "learning_rate": 0.002},
     **{"warmup": 200, "decay": "linear", "ema": 0.998},
 }
 
@@ -33,7 +34,8 @@ def test_eight_molecules_are_learnt_by_heart(system, from_smiles, tmp_path):
     module, weights = load_system(system), {}
     for stage, needs in system_defaults(system).stages.items():
         names = system_defaults(system).hyperparameters[stage]
-        row = Row(base=system, overrides={stage: {name: SETTINGS[name] for name in SETTINGS if name in names}})
+        changed = {name: SETTINGS[name] for name in SETTINGS if name in names} | {"steps": STEPS[stage]}
+        row = Row(base=system, overrides={stage: changed})
         h = hyperparameters(row, stage, "default")
         needed = {need: weights[need] for need in needs}
         result, more = module.fit(stage, data, needed, h, Run(0, tmp_path / stage))

@@ -18,7 +18,7 @@ from latent3d.systems.geoldm.autoencoder import PointAutoencoder
 from latent3d.training.weights import write_weights
 
 POINT_MODELS = ["edm", "gdm", "geoldm", "graphldm"]
-SMALL = {"width": 48, "learning_rate": 0.003, "warmup": 20, "decay": "linear", "ema": 0.9}
+SMALL = {"width": 64, "learning_rate": 0.003, "warmup": 20, "decay": "linear", "ema": 0.9}
 SMALLER = {"width": 16, "steps": 6, "batch_size": 4, "ema": 0.9}
 
 
@@ -43,17 +43,23 @@ def trained(system, data, folder, **changed):
 
 @pytest.fixture(scope="module")
 def few(from_smiles):
-    """Four molecules, 16 times each: one batch sees every one of them at many noise levels."""
-    molecules = [from_smiles(smiles) for smiles in ("C", "CO", "N#C", "CF")]
-    return from_list(molecules * 16, pd.DataFrame({"split": ["train"] * 64}))
+    """Three small molecules, 32 times each: one batch sees every one of them at many noise levels."""
+    molecules = [from_smiles(smiles) for smiles in ("F", "O", "C#N")]
+    return from_list(molecules * 32, pd.DataFrame({"split": ["train"] * 96}))
 
 
 @pytest.mark.parametrize("system", POINT_MODELS)
 def test_the_loss_falls_tenfold_on_a_handful_of_molecules(system, few, tmp_path):
-    _, results = trained(system, few, tmp_path, **SMALL, layers=3, decoder_layers=2, steps=700, batch_size=64)
-    for stage, result in results.items():
-        last = np.mean([line["loss"] for line in result.log[-4:]])
-        print(system, stage, [round(line["loss"], 4) for line in result.log])
+    # Eight features for GeoLDM's points: of positions at middle times no network can tell all the noise, since no
+    # orientation is better than another, and the fewer features, the more that weighs.
+    changed = {**SMALL, "layers": 3, "decoder_layers": 2, "steps": 800, "batch_size": 96, "latent": 8}
+    _, results = trained(system, few, tmp_path, **changed)
+    features = 5 if system in ("edm", "gdm") else 8
+    predicting_nothing = np.mean([(3 * (n - 1) + features * n) / ((3 + features) * 3) for n in few.atom_counts])
+    log = {stage: [line["loss"] for line in result.log] for stage, result in results.items()}
+    assert np.mean(log["diffusion"][-6:]) < predicting_nothing / 10
+    if "autoencoder" in log:
+        assert np.mean(log["autoencoder"][-6:]) < log["autoencoder"][0] / 10
 
 
 @pytest.fixture(scope="module")
@@ -127,16 +133,17 @@ def test_without_charges_the_released_slice_loses_the_last_element():
 
 
 def test_sampling_can_make_the_choice_of_the_released_slice(dataset, tmp_path):
+    last = max(dataset.split("train").atomic_numbers)
     weights, _ = trained("geoldm", dataset, tmp_path, **SMALLER, decoder_layers=1, layers=1, charges=False)
     with_charges, _ = trained("geoldm", dataset, tmp_path / "charges", **SMALLER, decoder_layers=1, layers=1)
     for files, expected in ((weights, {"kept": True, "lost": False}), (with_charges, {"kept": True, "lost": True})):
-        fluorine = _always_last_element(files["autoencoder"])
+        autoencoder = _always_last_element(files["autoencoder"])
         for choice, found in expected.items():
             h = {**settings("geoldm", "sampling"), "steps": 2, "last_element": choice}
             made = load_system("geoldm").sample(
-                {**files, "autoencoder": fluorine}, dataset, h, Run(0, tmp_path), range(20), 0, None
+                {**files, "autoencoder": autoencoder}, dataset, h, Run(0, tmp_path), range(20), 0, None
             )
-            assert (9 in made.atomic_numbers) == found
+            assert (last in made.atomic_numbers) == found
 
 
 def _always_last_element(path):
@@ -153,7 +160,10 @@ def _always_last_element(path):
 
 @pytest.mark.parametrize(("system", "equivariant"), [("geoldm", True), ("graphldm", False)])
 def test_reconstruction_compares_codes_of_turned_molecules(system, equivariant, quick, dataset, tmp_path):
+    elements = dataset.split("train").atomic_numbers
     test = dataset.split("test")
+    test = test.take([i for i, molecule in enumerate(test) if np.isin(molecule.atomic_numbers, elements).all()])
+    assert len(test) >= 2
     found = load_system(system).reconstruct({"autoencoder": quick(system)["autoencoder"]}, test, Run(0, tmp_path))
     assert list(found.index) == list(range(len(test)))
     assert [len(m) for m in found.conformers] == list(test.atom_counts)

@@ -56,7 +56,17 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
 
 def test_a_stage_trains_in_two_processes_and_is_written_once(tmp_path, dataset):
     write_parquet(tmp_path / "dataset.parquet", dataset)
-    h = {"width": 32, "layers": 1, "heads": 4, "steps": 8, "batch_size": 4, "warmup": 2, "beta_2": 0.99, "amsgrad": False, "decay": "linear"}
+    h = {
+        "width": 32,
+        "layers": 1,
+        "heads": 4,
+        "steps": 8,
+        "batch_size": 4,
+        "warmup": 2,
+        "beta_2": 0.99,
+        "amsgrad": False,
+        "decay": "linear",
+    }
     command = ["-m", "latent3d.cli", "train", "latent3d", "topology", "--data", tmp_path / "dataset.parquet"]
     command += ["--hyperparameters", json.dumps(h), "--device", "cpu", "--checkpoints", tmp_path / "work"]
     done = torchrun(2, *command, "--out", tmp_path / "topology.safetensors")
