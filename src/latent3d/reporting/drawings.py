@@ -5,11 +5,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from rdkit import Chem
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdDepictor
 
 from latent3d.molecules.molecules import ELEMENTS, Molecule
 from latent3d.molecules.parquet import read_parquet
+from latent3d.molecules.perception import perceive_bonds
 from latent3d.molecules.rdkit import to_rdkit
 from latent3d.reporting.rows import TableRow, sample_folders
 
@@ -31,24 +32,26 @@ def samples_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Fig
                 axis.set_aspect("equal")
             if column >= len(molecules):
                 continue
+            molecule = molecules[column]
             status = str(molecules.table["status"].iloc[column]) if "status" in molecules.table else "ok"
+            if status == "ok" and molecule.bonds is None:
+                molecule, status = perceive_bonds(molecule)
             if status != "ok":
                 flat.text(0.5, 0.5, status.replace("_", "\n"), ha="center", va="center", color="#B00000")
             else:
-                _draw_graph(flat, molecules[column])
-            if len(molecules[column]):
-                _draw_geometry(solid, molecules[column])
-        axes[2 * number, 0].set_title(f"{row.name}, raw", loc="left")
+                _draw_graph(flat, molecule)
+            if len(molecule):
+                _draw_geometry(solid, molecule)
+        perceived = "" if molecules.bonds_known[:COLUMNS].all() else ", bonds perceived"
+        axes[2 * number, 0].set_title(f"{row.name}, raw{perceived}", loc="left")
     figure.suptitle(f"{dataset}: the first {COLUMNS} samples, not chosen", x=0.01, ha="left", fontsize=10)
     return figure
 
 
 def _draw_graph(axis: Axes, molecule: Molecule) -> None:
     """Skeletal formula: hydrogens left out, double and triple bonds as parallel lines."""
-    if molecule.bonds is None:
-        axis.text(0.5, 0.5, "no bonds\nin the file", ha="center", va="center", color="#777777")
-        return
-    mol = Chem.RemoveHs(to_rdkit(molecule), sanitize=False)
+    with rdBase.BlockLogs():
+        mol = Chem.RemoveHs(to_rdkit(molecule), sanitize=False)
     rdDepictor.Compute2DCoords(mol)
     place = mol.GetConformer().GetPositions()[:, :2]
     for bond in mol.GetBonds():
