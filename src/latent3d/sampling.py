@@ -44,13 +44,15 @@ def sample_seed(
         "source_sha256": _source_hash(source, run.seed),
     }
     folder = run.work / f"sample-{hash_configuration(depends_on)}-{run.seed}"
+    draw = None
     parts, shown = [], time.monotonic()
     for start in range(0, count, CHUNK):
         indices = range(start, min(start + CHUNK, count))
         path = folder / f"{start}-{indices.stop}.parquet"
         if not path.is_file():
             began = time.monotonic()
-            samples = module.sample(weights, data, hyperparameters, run, indices, run.seed, source)
+            draw = draw or module.sampler(weights, data, hyperparameters, run, source)
+            samples = draw(indices, run.seed)
             seconds = time.monotonic() - began
             write_parquet(path, samples, {"seconds": seconds})
             if start == 0:

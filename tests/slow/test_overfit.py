@@ -1,7 +1,5 @@
 """EDM and GeoLDM learn eight molecules by heart and give them back: `make test-slow`."""
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,8 +40,8 @@ def test_eight_molecules_are_learnt_by_heart(system, from_smiles, tmp_path):
         weights[stage] = tmp_path / f"{stage}.safetensors"
         write_weights(weights[stage], result.weights, system, stage, h, **more)
 
-    sample = partial(module.sample, weights, data, hyperparameters(Row(base=system), "sampling", "default"))
-    made = sample(Run(0, tmp_path), range(100), 0, None)
+    settings = hyperparameters(Row(base=system), "sampling", "default")
+    made = module.sampler(weights, data, settings, Run(0, tmp_path), None)(range(100), 0)
     stable = legacy.stable_atoms(made, legacy.perceive(made))
     whole = legacy.stable_molecules(made, stable)
     found = [canonical_smiles(mol) if (mol := sanitised(perceive_bonds(m)[0])) else None for m in made]

@@ -21,7 +21,7 @@ ELEMENTS = {1, 6, 7, 8, 9}
 def sampled(data, indices, seed=0, source=None, **changed):
     hyperparameters = {**system_defaults("controls").hyperparameters["sampling"], **changed}
     run = Run(seed, Path("unused"))
-    return load_system("controls").sample({}, data, hyperparameters, run, indices, seed, source)
+    return load_system("controls").sampler({}, data, hyperparameters, run, source)(indices, seed)
 
 
 def assert_same(a, b):

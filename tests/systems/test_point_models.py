@@ -1,7 +1,5 @@
 """EDM, GeoLDM and their ablations as systems: training, sampling, reconstruction, the released defects as choices."""
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,24 +77,23 @@ def quick(dataset, tmp_path_factory):
 @pytest.mark.parametrize("system", POINT_MODELS)
 def test_samples_do_not_depend_on_how_they_are_asked_for(system, quick, dataset, tmp_path):
     h = {**settings(system, "sampling"), "steps": 4}
-    sample = partial(load_system(system).sample, quick(system), dataset, h, Run(0, tmp_path))
-    whole, part = sample(range(0, 130), 3, None), sample(range(90, 110), 3, None)
+    draw = load_system(system).sampler(quick(system), dataset, h, Run(0, tmp_path), None)
+    whole, part = draw(range(0, 130), 3), draw(range(90, 110), 3)
     for index, molecule in zip(range(90, 110), part, strict=True):
         assert np.array_equal(molecule.atomic_numbers, whole[index].atomic_numbers)
         assert np.array_equal(molecule.positions, whole[index].positions)
     assert list(part.table["sample_index"]) == list(range(90, 110))
     assert set(part.table["status"]) <= {"ok", "nan_coordinates"}
     assert not part.bonds_known.any()
-    other = sample(range(90, 110), 4, None)
+    other = draw(range(90, 110), 4)
     assert not np.array_equal(other.positions[:5], part.positions[:5])
 
 
 @pytest.mark.parametrize("system", POINT_MODELS)
 def test_samples_have_the_sizes_and_elements_of_training(system, quick, dataset, tmp_path):
     train = dataset.split("train")
-    sample = load_system(system).sample
     h = {**settings(system, "sampling"), "steps": 2}
-    made = sample(quick(system), dataset, h, Run(0, tmp_path), range(300), 0, None)
+    made = load_system(system).sampler(quick(system), dataset, h, Run(0, tmp_path), None)(range(300), 0)
     assert set(made.atom_counts) == set(train.atom_counts)
     assert set(made.atomic_numbers) <= set(train.atomic_numbers)
     share = {n: (train.atom_counts == n).mean() for n in set(train.atom_counts)}
@@ -140,9 +137,8 @@ def test_sampling_can_make_the_choice_of_the_released_slice(dataset, tmp_path):
         autoencoder = _always_last_element(files["autoencoder"])
         for choice, found in expected.items():
             h = {**settings("geoldm", "sampling"), "steps": 2, "last_element": choice}
-            made = load_system("geoldm").sample(
-                {**files, "autoencoder": autoencoder}, dataset, h, Run(0, tmp_path), range(20), 0, None
-            )
+            changed = {**files, "autoencoder": autoencoder}
+            made = load_system("geoldm").sampler(changed, dataset, h, Run(0, tmp_path), None)(range(20), 0)
             assert (last in made.atomic_numbers) == found
 
 

@@ -4,21 +4,25 @@ A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `con
 
     fit(stage, data, weights, hyperparameters, run) -> (TrainingResult, metadata)
         Train one stage on `data` (all splits), given the weights files of the stages it needs.
-    sample(weights, data, hyperparameters, run, indices, seed, source) -> Molecules
-        One molecule per sample index, in order, with the columns `sample_index`, `seed` and `status` (`ok` or the
-        reason of the failure). The result of an index depends on (weights, seed, chunk of the index) alone.
-        `source` is the folder of the row named by `samples_of`, if any.
+    sampler(weights, data, hyperparameters, run, source) -> draw(indices, seed) -> Molecules
+        Load what sampling needs once; `draw` makes one molecule per sample index, in order, with the columns
+        `sample_index`, `seed` and `status` (`ok` or the reason of the failure). The result of an index depends on
+        (weights, seed, chunk of the index) alone. `source` is the folder of the row named by `samples_of`, if any.
     reconstruct(weights, molecules, run) -> Reconstruction          (systems with `autoencoder: true`)
 """
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 
 from latent3d.config import system_defaults
-from latent3d.molecules.molecules import Molecule
+from latent3d.molecules.molecules import Molecule, Molecules
+
+Draw = Callable[[range, int], Molecules]
+"""What `sampler` gives: molecules of sample indices under a sampling seed."""
 
 
 @dataclass(frozen=True)

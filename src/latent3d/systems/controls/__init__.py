@@ -1,5 +1,6 @@
 """Control rows: real molecules, noisy ones, random clouds, ETKDG on the graphs of another row (see README.md)."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from latent3d.molecules.parquet import read_parquet
 from latent3d.molecules.perception import perceive_bonds
 from latent3d.molecules.rdkit import sanitised
 from latent3d.run import Run
+from latent3d.systems import Draw
 
 KINDS = ("data", "noise", "cloud", "etkdg")
 
@@ -22,43 +24,44 @@ KINDS = ("data", "noise", "cloud", "etkdg")
 _ORDER, _SAMPLE = 0, 1
 
 
-def sample(
-    weights: dict[str, Path],
-    data: Molecules,
-    hyperparameters: dict[str, Any],
-    run: Run,
-    indices: range,
-    seed: int,
-    source: Path | None,
-) -> Molecules:
-    """One control molecule per sample index, in order; each depends on (data, hyperparameters, seed, index) alone.
+def sampler(
+    weights: dict[str, Path], data: Molecules, hyperparameters: dict[str, Any], run: Run, source: Path | None
+) -> Draw:
+    """Control molecules by sample index; each depends on (data, hyperparameters, seed, index) alone.
 
     Args:
         weights: none.
         data: the dataset, all splits.
         hyperparameters: `kind`, `split`, `noise` (see README.md).
         run: unused.
-        indices: sample indices.
-        seed: sampling seed.
         source: kind etkdg: folder of the row that the graphs come from (holds sample{seed}/raw/samples.parquet).
 
     Raises:
         UserError: unknown kind or split, an empty split, negative noise, or a source that is missing or too short.
     """
-    kind = hyperparameters["kind"]
+
+    def draw(indices: range, seed: int) -> Molecules:
+        molecules, status = _controls(data, hyperparameters, indices, seed, source)
+        columns = {"sample_index": np.arange(indices.start, indices.stop, dtype=np.int64), "seed": seed}
+        return from_list(molecules, pd.DataFrame({**columns, "status": status}))
+
+    return draw
+
+
+def _controls(
+    data: Molecules, hyperparameters: dict[str, Any], indices: range, seed: int, source: Path | None
+) -> tuple[Iterable[Molecule], list[str]]:
+    """Molecules of a kind, and their status."""
+    kind, ok = hyperparameters["kind"], ["ok"] * len(indices)
     if kind == "etkdg":
-        molecules, status = _embedded(_source_graphs(source, seed), indices, seed)
-    elif kind == "data":
-        molecules, status = drawn(data, hyperparameters["split"], indices, seed), ["ok"] * len(indices)
-    elif kind == "noise":
-        molecules = _noisy(drawn(data, "train", indices, seed), hyperparameters["noise"], indices, seed)
-        status = ["ok"] * len(indices)
-    elif kind == "cloud":
-        molecules, status = _clouds(drawn(data, "train", indices, seed), indices, seed), ["ok"] * len(indices)
-    else:
-        raise UserError(f"controls: sampling.kind is {kind!r}. Choose one of {', '.join(KINDS)}.")
-    columns = {"sample_index": np.arange(indices.start, indices.stop, dtype=np.int64), "seed": seed, "status": status}
-    return from_list(molecules, pd.DataFrame(columns))
+        return _embedded(_source_graphs(source, seed), indices, seed)
+    if kind == "data":
+        return drawn(data, hyperparameters["split"], indices, seed), ok
+    if kind == "noise":
+        return _noisy(drawn(data, "train", indices, seed), hyperparameters["noise"], indices, seed), ok
+    if kind == "cloud":
+        return _clouds(drawn(data, "train", indices, seed), indices, seed), ok
+    raise UserError(f"controls: sampling.kind is {kind!r}. Choose one of {', '.join(KINDS)}.")
 
 
 def drawn(data: Molecules, split: str, indices: range, seed: int) -> Molecules:

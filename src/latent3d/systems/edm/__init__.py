@@ -6,6 +6,6 @@ from latent3d.nets.egnn import EGNN
 from latent3d.systems.edm import fitting, sampling
 
 fit = partial(fitting.fit, EGNN)
-sample = partial(sampling.sample, EGNN)
+sampler = partial(sampling.sampler, EGNN)
 
-__all__ = ["fit", "sample"]
+__all__ = ["fit", "sampler"]

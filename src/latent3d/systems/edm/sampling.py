@@ -1,5 +1,6 @@
 """Sampling from diffusion in atom space."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,23 +8,22 @@ from latent3d.diffusion.point_sampling import sample_points
 from latent3d.molecules.molecules import Molecules
 from latent3d.nets.egnn import Kind, compile_layers
 from latent3d.run import Run
+from latent3d.systems import Draw
 from latent3d.systems.edm.model import AtomDiffusion
 from latent3d.training.weights import read_weights
 
 
-def sample(
+def sampler(
     kind: Kind,
     weights: dict[str, Path],
     data: Molecules,
     hyperparameters: dict[str, Any],
     run: Run,
-    indices: range,
-    seed: int,
     source: Path | None,
-) -> Molecules:
+) -> Draw:
     """Noise to positions and elements; bonds are for whoever needs them to perceive. `data`, `source` are not used."""
     model, sizes = load(kind, weights["diffusion"], run.device)
-    return sample_points(model.denoiser, model.read, model.features, sizes, hyperparameters, run.device, indices, seed)
+    return partial(sample_points, model.denoiser, model.read, model.features, sizes, hyperparameters, run.device)
 
 
 def load(kind: Kind, path: Path, device: str) -> tuple[AtomDiffusion, dict[int, int]]:

@@ -6,6 +6,6 @@ from latent3d.nets.egnn import GNN
 from latent3d.systems.edm import fitting, sampling
 
 fit = partial(fitting.fit, GNN)
-sample = partial(sampling.sample, GNN)
+sampler = partial(sampling.sampler, GNN)
 
-__all__ = ["fit", "sample"]
+__all__ = ["fit", "sampler"]

@@ -1,5 +1,6 @@
 """Sampling: noise -> points with features -> molecules."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,18 @@ from latent3d.molecules.clouds import Clouds
 from latent3d.molecules.molecules import Molecules
 from latent3d.nets.egnn import Kind
 from latent3d.run import Run
+from latent3d.systems import Draw
 from latent3d.systems.geoldm.models import load_autoencoder, load_denoiser
 
 
-def sample(
+def sampler(
     kind: Kind,
     weights: dict[str, Path],
     data: Molecules,
     hyperparameters: dict[str, Any],
     run: Run,
-    indices: range,
-    seed: int,
     source: Path | None,
-) -> Molecules:
+) -> Draw:
     """Noise to codes to positions and elements; bonds are for whoever needs them to perceive. `data` is not used."""
     autoencoder = load_autoencoder(kind, weights["autoencoder"], run.device)
     denoiser, sizes = load_denoiser(kind, weights["diffusion"], run.device)
@@ -32,4 +32,4 @@ def sample(
     def read(z0: torch.Tensor, noise: torch.Tensor, mask: torch.Tensor) -> Clouds:
         return autoencoder.read(readout(denoiser, z0, noise, mask), mask, last_element)
 
-    return sample_points(denoiser, read, autoencoder.latent, sizes, hyperparameters, run.device, indices, seed)
+    return partial(sample_points, denoiser, read, autoencoder.latent, sizes, hyperparameters, run.device)

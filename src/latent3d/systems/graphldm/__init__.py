@@ -6,7 +6,7 @@ from latent3d.nets.egnn import GNN
 from latent3d.systems.geoldm import fitting, reconstruction, sampling
 
 fit = partial(fitting.fit, GNN)
-sample = partial(sampling.sample, GNN)
+sampler = partial(sampling.sampler, GNN)
 reconstruct = partial(reconstruction.reconstruct, GNN)
 
-__all__ = ["fit", "reconstruct", "sample"]
+__all__ = ["fit", "reconstruct", "sampler"]

@@ -2,6 +2,6 @@
 
 from latent3d.systems.latent3d.fitting import fit
 from latent3d.systems.latent3d.reconstruction import reconstruct
-from latent3d.systems.latent3d.sampling import sample
+from latent3d.systems.latent3d.sampling import sampler
 
-__all__ = ["fit", "reconstruct", "sample"]
+__all__ = ["fit", "reconstruct", "sampler"]

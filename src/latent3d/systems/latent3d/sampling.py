@@ -12,6 +12,7 @@ from latent3d.diffusion.streams import Streams
 from latent3d.molecules.molecules import EMPTY, Molecule, Molecules, from_list
 from latent3d.run import Run
 from latent3d.sampling import CHUNK
+from latent3d.systems import Draw
 from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.graphs import canonical_graph
@@ -20,26 +21,28 @@ from latent3d.systems.latent3d.prior import LatentDiffusion
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder
 
 
-def sample(
+def sampler(
     weights: dict[str, Path],
     data: Molecules,
     hyperparameters: dict[str, Any],
     run: Run,
-    indices: range,
-    seed: int,
     source: Path | None,
-) -> Molecules:
+) -> Draw:
     """Draw latents, decode graphs, then conformers from graph and z_3d alone. `data` and `source` are not used."""
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
     prior = load_prior(weights["diffusion"], run.device)
-    parts = [
-        _sample_chunk(topology, geometry, prior, hyperparameters, run.device, start, seed)
-        for start in range(indices.start - indices.start % CHUNK, indices.stop, CHUNK)
-    ]
-    molecules, status = [m for part in parts for m in part[0]], [s for part in parts for s in part[1]]
-    wanted = slice(indices.start % CHUNK, indices.start % CHUNK + len(indices))
-    table = {"sample_index": np.array(indices, np.int64), "seed": seed, "status": status[wanted]}
-    return from_list(molecules[wanted], pd.DataFrame(table))
+
+    def draw(indices: range, seed: int) -> Molecules:
+        parts = [
+            _sample_chunk(topology, geometry, prior, hyperparameters, run.device, start, seed)
+            for start in range(indices.start - indices.start % CHUNK, indices.stop, CHUNK)
+        ]
+        molecules, status = [m for part in parts for m in part[0]], [s for part in parts for s in part[1]]
+        wanted = slice(indices.start % CHUNK, indices.start % CHUNK + len(indices))
+        table = {"sample_index": np.array(indices, np.int64), "seed": seed, "status": status[wanted]}
+        return from_list(molecules[wanted], pd.DataFrame(table))
+
+    return draw
 
 
 def _sample_chunk(
