@@ -16,7 +16,7 @@ def folder(tmp_path_factory, dataset):
     folder = tmp_path_factory.mktemp("cli")
     write_parquet(folder / "dataset.parquet", dataset)
     write_parquet(folder / "no_split.parquet", replace(dataset, table=dataset.table[["id"]]))
-    write_weights(folder / "diffusion.safetensors", {"x": torch.zeros(1)}, "latent3d", "diffusion", {})
+    write_weights(folder / "diffusion.safetensors", {"x": torch.zeros(1)}, "latent3d", "diffusion_2d", {})
     (folder / "junk.safetensors").write_text("junk")
     return folder
 
@@ -25,7 +25,9 @@ TRAIN = ["train", "latent3d", "topology", "--data", "dataset.parquet", "--out", 
 SAMPLE = ["sample", "latent3d", "--data", "dataset.parquet", "--count", "5", "--seed", "0", "--out", "o"]
 RECONSTRUCT = ["reconstruct", "latent3d", "--data", "dataset.parquet", "--out", "r.json"]
 WEIGHTS = [
-    word for stage in ("topology", "geometry", "diffusion") for word in ("--weights", f"{stage}=junk.safetensors")
+    word
+    for stage in ("topology", "geometry", "diffusion_2d", "diffusion_3d")
+    for word in ("--weights", f"{stage}=junk.safetensors")
 ]
 
 
@@ -47,14 +49,14 @@ WEIGHTS = [
         ([*TRAIN, "--device", "cuda:7"], "device"),
         ([*TRAIN, "--precision", "foo"], "precision: 'foo' is not one of 32-true, bf16-mixed"),
         ([*SAMPLE, *WEIGHTS], "junk.safetensors is not a weights file"),
-        ([*SAMPLE, *WEIGHTS[2:]], "give topology=FILE, geometry=FILE, diffusion=FILE"),
+        ([*SAMPLE, *WEIGHTS[2:]], "give topology=FILE, geometry=FILE, diffusion_2d=FILE, diffusion_3d=FILE"),
         ([*SAMPLE, *WEIGHTS, "--hyperparameters", '{"sampler": "ddmp"}'], "Did you mean 'ddpm'"),
         (["reconstruct", "controls", "--data", "dataset.parquet", "--weights", "a=b", "--out", "r"], "no autoencoder"),
         (RECONSTRUCT, "give topology=FILE, geometry=FILE"),
         ([*RECONSTRUCT, *WEIGHTS], "give topology=FILE, geometry=FILE"),
         ([*RECONSTRUCT, *WEIGHTS[:4]], "junk.safetensors is not a weights file"),
         ([*RECONSTRUCT, "--weights", "topology=none.safetensors", *WEIGHTS[2:4]], "none.safetensors does not exist"),
-        ([*RECONSTRUCT, "--weights", "topology=diffusion.safetensors", *WEIGHTS[2:4]], "stage 'diffusion', not of"),
+        ([*RECONSTRUCT, "--weights", "topology=diffusion.safetensors", *WEIGHTS[2:4]], "stage 'diffusion_2d', not of"),
         (["score", "none.parquet", "--reference", "dataset.parquet"], "none.parquet does not exist"),
         (["energy", "none.parquet"], "none.parquet does not exist"),
         (["energy", "dataset.parquet", "--shard", "4/3"], "--shard 4/3: give I/N"),

@@ -25,7 +25,12 @@ HYPERPARAMETERS = {
         **{"learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False, "warmup": 5},
         **{"decay": "linear", "clip": 1.0, "ema": 0.99},
     },
-    "diffusion": {
+    "diffusion_2d": {
+        **{"width": 32, "blocks": 2, "objective": "v", "schedule": "cosine", "steps": 40, "batch_size": 4},
+        **{"learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False, "warmup": 5},
+        **{"decay": "linear", "clip": 1.0, "ema": 0.99},
+    },
+    "diffusion_3d": {
         **{"width": 32, "blocks": 2, "objective": "v", "schedule": "cosine", "steps": 40, "batch_size": 4},
         **{"learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False, "warmup": 5},
         **{"decay": "linear", "clip": 1.0, "ema": 0.99},
@@ -76,7 +81,8 @@ def train(folder, stage, name, *more):
 @pytest.fixture(scope="module")
 def weights(folder):
     found = {}
-    for stage, needs in (("topology", []), ("geometry", []), ("diffusion", ["topology", "geometry"])):
+    stages = {"topology": [], "geometry": [], "diffusion_2d": ["topology"], "diffusion_3d": ["topology", "geometry"]}
+    for stage, needs in stages.items():
         named = [word for need in needs for word in ("--needs", f"{need}={found[need]}")]
         found[stage], result = train(folder, stage, "whole", *named)
         assert result.returncode == 0, result.stderr

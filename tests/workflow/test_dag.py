@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 # Rows of config.yaml, those with mmff, trained stages of all, autoencoders; variants of the sweep of steps.
-ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 15, 12, 14, 5, 30
+ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 15, 12, 15, 5, 30
 
 
 def grouped(counts):
@@ -279,7 +279,7 @@ def test_quickstart_overrides_only_what_config_knows():
 
 
 def test_rows_keep_the_order_of_config_when_a_user_changes_one(snakemake, tmp_path):
-    (tmp_path / "my.yaml").write_text("rows: {latent3d: {overrides: {diffusion: {steps: 7}}}}\n")
+    (tmp_path / "my.yaml").write_text("rows: {latent3d: {overrides: {diffusion_2d: {steps: 7}}}}\n")
     done = snakemake("results/table_mini.csv", "--configfile", "my.yaml", "-n", "-p")
     command = re.search(r"--rows '(.*?)'", done.stdout + done.stderr).group(1)
     shipped = yaml.safe_load((ROOT / "config.yaml").read_text())["rows"]

@@ -17,7 +17,7 @@ def test_device_changes_nothing(finished_run):
 
 
 def test_a_hyperparameter_of_the_last_stage(finished_run):
-    counts = kinds(finished_run("rows: {latent3d: {overrides: {diffusion: {steps: 7}}}}\n"))
+    counts = kinds(finished_run("rows: {latent3d: {overrides: {diffusion_3d: {steps: 7}}}}\n"))
     assert counts["train"] == 1
     assert counts["sample_raw_mmff"] == 2  # latent3d, and ETKDG on its graphs
     assert counts["score_raw_mmff"] == 2
@@ -27,7 +27,7 @@ def test_a_hyperparameter_of_the_last_stage(finished_run):
 
 def test_a_hyperparameter_of_an_autoencoder(finished_run):
     counts = kinds(finished_run("rows: {latent3d: {overrides: {geometry: {steps: 7}}}}\n"))
-    assert (counts["train"], counts["reconstruct"], counts["table"]) == (2, 1, 4)  # geometry, then diffusion
+    assert (counts["train"], counts["reconstruct"], counts["table"]) == (2, 1, 4)  # geometry, then diffusion_3d
     assert counts["sample_raw_mmff"] == 2
 
 

@@ -7,22 +7,22 @@ from torch import nn
 
 
 class ResidualMLP(nn.Module):
-    """Network of a vector x [B, D] and a time t [B] in [0, 1]; blocks are modulated by t (AdaLN-zero, DiT)."""
+    """Network of a vector x [B, D], a time t [B] in [0, 1] and a condition [B, C]; blocks are modulated by t (DiT)."""
 
-    def __init__(self, dimension: int, width: int, blocks: int) -> None:
+    def __init__(self, dimension: int, condition: int, width: int, blocks: int) -> None:
         super().__init__()
         self.time = nn.Sequential(nn.Linear(128, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.into = nn.Linear(dimension, width)
+        self.into = nn.Linear(dimension + condition, width)
         self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, dimension)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """[B, D], [B] -> [B, D]."""
+    def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """[B, D], [B], [B, C] -> [B, D]."""
         c = self.time(time_embedding(t, 128))
-        h = self.into(x)
+        h = self.into(torch.cat([x, condition], 1))
         for block in self.blocks:
             h = block(h, c)
         return self.out(self.norm(h))

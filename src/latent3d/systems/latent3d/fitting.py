@@ -1,4 +1,4 @@
-"""Training of the three stages: what data each sees and what a step is."""
+"""Training of the four stages: what data each sees and what a step is."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +29,12 @@ def fit(
     stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Train one stage; returns the result and what the weights file must know beside the hyper-parameters."""
-    stages = {"topology": _fit_topology, "geometry": _fit_geometry, "diffusion": _fit_diffusion}
+    stages = {
+        "topology": _fit_topology,
+        "geometry": _fit_geometry,
+        "diffusion_2d": _fit_diffusion_2d,
+        "diffusion_3d": _fit_diffusion_3d,
+    }
     return stages[stage](data.split("train"), weights, hyperparameters, run)
 
 
@@ -76,25 +81,41 @@ def _fit_geometry(
     return train("geometry", model, sizes, loss, hyperparameters, run), {"max_heavy": max_heavy}
 
 
-def _fit_diffusion(
+def _fit_diffusion_2d(
+    data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+) -> tuple[TrainingResult, dict[str, Any]]:
+    topology = load_topology(weights["topology"], run.device)
+    z_2d = encode_graphs(topology, nonempty(read_graphs(data))).to(run.device)
+    return _fit_codes("diffusion_2d", z_2d[:, None], z_2d[:, :0], hyperparameters, run)
+
+
+def _fit_diffusion_3d(
     data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
     conformers = nonempty(read_conformers(data))
-    z_2d = encode_graphs(topology, conformers.graphs)
-    pair = [torch.cat([z_2d, encode_conformers(geometry, conformers, mirror)], 1) for mirror in (False, True)]
-    latents = torch.stack(pair, 1).to(run.device)  # [M, 2, D]: every molecule and its mirror image
+    z_2d = encode_graphs(topology, conformers.graphs).to(run.device)
+    # Every molecule and its mirror image.
+    z_3d = torch.stack([encode_conformers(geometry, conformers, mirror) for mirror in (False, True)], 1)
+    return _fit_codes("diffusion_3d", z_3d.to(run.device), z_2d, hyperparameters, run)
+
+
+def _fit_codes(
+    stage: str, codes: torch.Tensor, given: torch.Tensor, hyperparameters: dict[str, Any], run: Run
+) -> tuple[TrainingResult, dict[str, Any]]:
+    """Diffusion of codes [M, K, D], K equally good ones per molecule, given [M, C]."""
     torch.manual_seed(run.seed)
-    model = latent_diffusion(latents.shape[-1], hyperparameters)
-    model.fit_scale(latents.flatten(0, 1).cpu())
+    model = latent_diffusion(codes.shape[-1], given.shape[-1], hyperparameters)
+    model.codes.fit(codes.flatten(0, 1).cpu())
+    model.given.fit(given.cpu())
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
-        which = torch.randint(2, rows.shape, generator=generator)
-        return model(latents[rows.to(run.device), which.to(run.device)], generator)
+        which = torch.randint(codes.shape[1], rows.shape, generator=generator)
+        rows = rows.to(run.device)
+        return model(codes[rows, which.to(run.device)], given[rows], generator)
 
-    return train("diffusion", model, np.ones(len(latents)), loss, hyperparameters, run), {
-        "dimension": latents.shape[-1]
-    }
+    result = train(stage, model, np.ones(len(codes)), loss, hyperparameters, run)
+    return result, {"dimension": codes.shape[-1], "condition": given.shape[-1]}
 
 
 def nonempty(found: Found) -> Found:

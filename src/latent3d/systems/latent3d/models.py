@@ -1,4 +1,4 @@
-"""The three networks of the system, built from hyper-parameters or from weights files."""
+"""The networks of the system, built from hyper-parameters or from weights files."""
 
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,9 @@ def geometric_autoencoder(max_heavy: int, h: dict[str, Any]) -> GeometricAutoenc
     return GeometricAutoencoder(max_heavy, **{name: h[name] for name in names})
 
 
-def latent_diffusion(dimension: int, h: dict[str, Any]) -> LatentDiffusion:
-    """An untrained diffusion model of [z_2d, z_3d] vectors of a dimension."""
-    return LatentDiffusion(dimension, h["width"], h["blocks"], h["objective"], h["schedule"])
+def latent_diffusion(dimension: int, condition: int, h: dict[str, Any]) -> LatentDiffusion:
+    """An untrained diffusion model of codes of a dimension, given codes of another."""
+    return LatentDiffusion(dimension, condition, h["width"], h["blocks"], h["objective"], h["schedule"])
 
 
 def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
@@ -50,9 +50,10 @@ def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
 
 
 def load_prior(path: Path, device: str) -> LatentDiffusion:
-    """The latent diffusion model of a weights file, ready for sampling."""
+    """A latent diffusion model of a weights file, ready for sampling."""
     state, metadata = read_weights(path)
-    return _ready(latent_diffusion(metadata["dimension"], metadata["hyperparameters"]), state, device)
+    model = latent_diffusion(metadata["dimension"], metadata["condition"], metadata["hyperparameters"])
+    return _ready(model, state, device)
 
 
 def _ready(model: Any, state: dict[str, torch.Tensor], device: str) -> Any:

@@ -1,37 +1,55 @@
-"""Latent diffusion: the density of the standardised vector [z_2d, z_3d]."""
+"""Latent diffusion: the density of a standardised code, given another one (or nothing)."""
+
+from functools import partial
 
 import torch
 from torch import nn
 
 from latent3d.diffusion.objectives import Denoiser
+from latent3d.diffusion.samplers import sample
+from latent3d.diffusion.streams import Streams
 from latent3d.nets.mlp import ResidualMLP
 
 
-class LatentDiffusion(nn.Module):
-    """Denoiser of standardised latents; mean and scale of the training latents travel with the weights."""
+class Standard(nn.Module):
+    """Codes to zero mean and unit variance, and back; mean and scale travel with the weights."""
 
-    def __init__(self, dimension: int, width: int, blocks: int, objective: str, schedule: str) -> None:
+    def __init__(self, dimension: int) -> None:
         super().__init__()
-        self.denoiser = Denoiser(ResidualMLP(dimension, width, blocks), objective, schedule, limit=8.0)
         self.register_buffer("mean", torch.zeros(dimension))
         self.register_buffer("scale", torch.ones(dimension))
 
-    def fit_scale(self, latents: torch.Tensor) -> None:
-        """Take mean and standard deviation of every coordinate from latents [M, D]."""
-        self.mean.copy_(latents.mean(0))
-        self.scale.copy_(latents.std(0).clamp(min=1e-3))
+    def fit(self, codes: torch.Tensor) -> None:
+        """Take mean and standard deviation of every coordinate from codes [M, D]."""
+        self.mean.copy_(codes.mean(0))
+        self.scale.copy_(codes.std(0).clamp(min=1e-3))
 
-    def standardise(self, latents: torch.Tensor) -> torch.Tensor:
-        """Latents [B, D] to zero mean and unit variance."""
-        return (latents - self.mean) / self.scale
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        """[B, D] -> [B, D] of zero mean and unit variance."""
+        return (codes - self.mean) / self.scale
 
     def restore(self, x: torch.Tensor) -> torch.Tensor:
-        """Inverse of `standardise`."""
+        """Inverse of `forward`."""
         return x * self.scale + self.mean
 
-    def forward(self, latents: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Diffusion loss of latents [B, D], with stratified times."""
-        count, device = len(latents), latents.device
+
+class LatentDiffusion(nn.Module):
+    """Denoiser of codes [B, D] given codes [B, C] (C = 0 for none)."""
+
+    def __init__(self, dimension: int, condition: int, width: int, blocks: int, objective: str, schedule: str) -> None:
+        super().__init__()
+        self.denoiser = Denoiser(ResidualMLP(dimension, condition, width, blocks), objective, schedule, limit=8.0)
+        self.codes, self.given = Standard(dimension), Standard(condition)
+
+    def forward(self, codes: torch.Tensor, given: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """Diffusion loss of codes [B, D] given codes [B, C], with stratified times."""
+        count, device = len(codes), codes.device
         t = (torch.rand(1, generator=generator) + torch.arange(count) / count) % 1
-        eps = torch.randn(latents.shape, generator=generator)
-        return {"loss": self.denoiser.square_error(self.standardise(latents), t.to(device), eps.to(device)).mean()}
+        eps = torch.randn(codes.shape, generator=generator)
+        error = self.denoiser.square_error(self.codes(codes), t.to(device), eps.to(device), self.given(given))
+        return {"loss": error.mean()}
+
+    def draw(self, given: torch.Tensor, streams: Streams, steps: int, sampler: str) -> torch.Tensor:
+        """Codes [B, D] given codes [B, C], one per stream."""
+        noise = partial(streams.normal, len(self.codes.mean))
+        return self.codes.restore(sample(self.denoiser, noise, steps, sampler, self.given(given)))

@@ -1,13 +1,12 @@
-"""Sampling: noise -> [z_2d, z_3d] -> graph -> conformer. No coordinates and no force field come in anywhere."""
+"""Sampling: noise -> z_2d -> graph -> its own z_2d -> z_3d -> conformer. No coordinates, no force field come in."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
-from latent3d.diffusion.samplers import sample as sample_latents
 from latent3d.diffusion.streams import Streams
 from latent3d.molecules.molecules import EMPTY, Molecule, Molecules, from_list
 from latent3d.run import Run
@@ -18,7 +17,7 @@ from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.graphs import canonical_graph
 from latent3d.systems.latent3d.models import load_geometry, load_prior, load_topology
 from latent3d.systems.latent3d.prior import LatentDiffusion
-from latent3d.systems.latent3d.topology import TopologicalAutoencoder
+from latent3d.systems.latent3d.topology import TopologicalAutoencoder, encode_graphs
 
 
 def sampler(
@@ -28,15 +27,14 @@ def sampler(
     run: Run,
     source: Path | None,
 ) -> Draw:
-    """Draw latents, decode graphs, then conformers from graph and z_3d alone. `data` and `source` are not used."""
+    """Graphs from z_2d, then conformers from the graph and z_3d alone. `data` and `source` are not used."""
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
-    prior = load_prior(weights["diffusion"], run.device)
+    priors = [load_prior(weights[stage], run.device) for stage in ("diffusion_2d", "diffusion_3d")]
 
     def draw(indices: range, seed: int) -> Molecules:
-        parts = [
-            _sample_chunk(topology, geometry, prior, hyperparameters, run.device, start, seed)
-            for start in range(indices.start - indices.start % CHUNK, indices.stop, CHUNK)
-        ]
+        starts = range(indices.start - indices.start % CHUNK, indices.stop, CHUNK)
+        streams = [Streams.of(seed, range(start, start + CHUNK), run.device) for start in starts]
+        parts = [_sample_chunk(topology, geometry, *priors, hyperparameters, chunk) for chunk in streams]
         molecules, status = [m for part in parts for m in part[0]], [s for part in parts for s in part[1]]
         wanted = slice(indices.start % CHUNK, indices.start % CHUNK + len(indices))
         table = {"sample_index": np.array(indices, np.int64), "seed": seed, "status": status[wanted]}
@@ -48,23 +46,25 @@ def sampler(
 def _sample_chunk(
     topology: TopologicalAutoencoder,
     geometry: GeometricAutoencoder,
-    prior: LatentDiffusion,
+    prior_2d: LatentDiffusion,
+    prior_3d: LatentDiffusion,
     hyperparameters: dict[str, Any],
-    device: str,
-    start: int,
-    seed: int,
+    streams: Streams,
 ) -> tuple[list[Molecule], list[str]]:
-    """Samples start ... start + CHUNK - 1: always a whole chunk, so that shapes and hence bytes never differ."""
-    noise = partial(Streams.of(seed, range(start, start + CHUNK), device).normal, len(prior.mean))
-    z = prior.restore(sample_latents(prior.denoiser, noise, hyperparameters["steps"], hyperparameters["sampler"]))
-    latent_2d = topology.code.latent
-    decoded = topology.decode(z[:, :latent_2d]).molecules()
+    """One sample per stream: always a whole chunk, so that shapes and hence bytes never differ."""
+    steps, sampler = hyperparameters["steps"], hyperparameters["sampler"]
+    nothing = torch.zeros(CHUNK, 0, device=streams.device)
+    decoded = topology.decode(prior_2d.draw(nothing, streams, steps, sampler)).molecules()
     graphs = [canonical_graph(molecule) for molecule in decoded]
     usable = [i for i, graph in enumerate(graphs) if graph is not None]
-    placed = decode_conformers(geometry, [graphs[i] for i in usable], z[usable, latent_2d:])
+    found = [graphs[i] for i in usable]
+    # The code of the graph itself: z_2d as it was drawn lies off the codes of graphs, and conformations drawn for it
+    # would fit another molecule.
+    z_2d = encode_graphs(topology, found).to(streams.device)
+    z_3d = prior_3d.draw(z_2d, streams.take(usable), steps, sampler)
     molecules: list[Molecule] = [EMPTY] * CHUNK
     status = ["decode_failed"] * CHUNK
-    for i, molecule in zip(usable, placed, strict=True):
+    for i, molecule in zip(usable, decode_conformers(geometry, found, z_3d), strict=True):
         molecules[i] = molecule
         status[i] = "ok" if np.isfinite(molecule.positions).all() else "nan_coordinates"
     return molecules, status
