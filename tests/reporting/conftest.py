@@ -47,6 +47,20 @@ def write_samples(folder, values, failed=()):
             "graph_survived": np.where(ok & (index < 6), index != 5, None),
         }
     ).to_parquet(folder / "energies.parquet")
+    pd.DataFrame(
+        {
+            "sample_index": index,
+            "sample": reason,
+            "bonds": "given",
+            "strict": np.where(index == 4, "charged", reason),
+            "stability": np.where(ok, "ok", "no_graph"),
+            "posebusters": np.where(index == 0, "bond_angles", None),
+            "gfn2": reason,
+            "legacy_stable": ok,
+            "smiles": np.where(ok, SMILES, None),
+            "novel": np.where(ok, True, None),
+        }
+    ).to_csv(folder / "ledger.csv", index=False)
     failures = {"decode_failed": len(failed)} if failed else {}
     provenance = {"samples_sha256": "ab" * 32, "versions": {"rdkit": "2026.9.1"}}
     metrics = {"schema_version": 1, "n_requested": n, "values": values, "failures": failures, "provenance": provenance}

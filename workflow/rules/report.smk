@@ -86,7 +86,13 @@ rule figure:
 
 rule report:
     input:
-        [target for dataset in CONFIGURATION.all for target in tables_and_figures(dataset)],
+        shown=[target for dataset in CONFIGURATION.all for target in tables_and_figures(dataset)],
+        samples=[
+            name
+            for dataset in CONFIGURATION.all
+            for file in ("metrics.json", "samples.parquet", "ledger.csv", "energies.parquet")
+            for name in row_files(dataset, file)
+        ],
     output:
         "results/report.html",
     log:
@@ -98,4 +104,4 @@ rule report:
     message:
         "Report of everything: {output}"
     shell:
-        "latent3d report {input:q} --results results {params.datasets} --out {output:q} 2>&1 | tee -i {log:q}"
+        "latent3d report {input.shown:q} --results results {params.datasets} --out {output:q} 2>&1 | tee -i {log:q}"
