@@ -6,6 +6,7 @@ import json
 import os
 import select
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,15 @@ OPTIONS = [
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 ]
+
+# The protocol wants file descriptors 3 (in) and 4 (out), which may be ours: so both are moved out of the way first.
+LAUNCH = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(number), fcntl.F_DUPFD_CLOEXEC, 10) for number in sys.argv[1:3]]
+os.dup2(ends[0], 3)
+os.dup2(ends[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Page:
@@ -112,8 +122,7 @@ def chromium(program: str, profile: Path) -> Iterator[Page]:
     """A page of a headless Chromium, which ends with the context."""
     from_us, to_browser = os.pipe()
     from_browser, to_us = os.pipe()
-    # The protocol wants file descriptors 3 (in) and 4 (out).
-    command = ["sh", "-c", f'exec "$@" 3<&{from_us} 4>&{to_us}', "sh", program, *OPTIONS, f"--user-data-dir={profile}"]
+    command = [sys.executable, "-c", LAUNCH, str(from_us), str(to_us), program, *OPTIONS, f"--user-data-dir={profile}"]
     browser = subprocess.Popen(command, pass_fds=(from_us, to_us), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(from_us)
     os.close(to_us)

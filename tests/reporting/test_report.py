@@ -2,15 +2,14 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import latent3d, shown
 from scipy.spatial.transform import Rotation
 
-from latent3d.config import FIGURES, TABLES
+from latent3d.config import FIGURES
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import ELEMENTS
 from latent3d.molecules.parquet import read_parquet
@@ -20,31 +19,7 @@ from latent3d.reporting.published import read_published
 from latent3d.reporting.report import write_report
 from latent3d.reporting.report_tables import failure_matrix, layout
 from latent3d.reporting.style import COLOURS, colour
-from latent3d.reporting.tables import make_table, write_table
-
-
-def latent3d(*arguments):
-    command = [sys.executable, "-m", "latent3d.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-def shown(folder):
-    """Tables and figures of `toy` in a folder."""
-    return sorted([*folder.glob("table_*toy.csv"), *folder.glob("fig_*_toy.svg")])
-
-
-@pytest.fixture(scope="session")
-def made(results, rows, rows_json):
-    """Tables and figures of `toy`; one of each by the commands that the workflow calls."""
-    common = ["--dataset", "toy", "--rows", rows_json, "--results", results]
-    for name in TABLES[1:]:
-        write_table(results / f"table_{name}_toy.csv", make_table(name, "toy", rows, results))
-    for name in FIGURES[1:]:
-        make_figure(name, "toy", rows, results, results / f"fig_{name}_toy.svg")
-    for kind, out in (("table", "table_toy.csv"), ("figure", "fig_quality_toy.svg")):
-        done = latent3d(kind, "quality", *common, "--out", results / out)
-        assert done.returncode == 0, done.stderr
-    return results
+from latent3d.reporting.tables import make_table
 
 
 @pytest.fixture(scope="session")
@@ -57,15 +32,6 @@ def test_figures_are_vector_and_png_and_repeat_byte_for_byte(made, rows, tmp_pat
     assert (made / f"fig_{name}_toy.png").read_bytes().startswith(b"\x89PNG")
     make_figure(name, "toy", rows, made, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == (made / f"fig_{name}_toy.svg").read_bytes()
-
-
-@pytest.fixture(scope="session")
-def report(made):
-    """The report on `toy`, by the command that the workflow calls."""
-    out = made / "report.html"
-    done = latent3d("report", *shown(made), "--results", made, "--datasets", "toy", "--out", out)
-    assert done.returncode == 0, done.stderr
-    return out
 
 
 def test_report_is_one_file_that_opens_offline(report):
