@@ -16,8 +16,10 @@ rule table_quality:
     output:
         report(
             "results/table_{dataset}.csv",
-            caption="../report/quality.rst",
+            caption="../report/table_quality.rst",
             category="Tables",
+            subcategory="{dataset}",
+            labels={"table": "quality"},
         ),
     log:
         "logs/{dataset}/table_quality.log",
@@ -42,6 +44,8 @@ rule table:
             "results/table_{table}_{dataset}.csv",
             caption="../report/table.rst",
             category="Tables",
+            subcategory="{dataset}",
+            labels={"table": "{table}"},
         ),
     log:
         "logs/{dataset}/table_{table}.log",
@@ -66,6 +70,8 @@ rule figure:
             "results/fig_{figure}_{dataset}.svg",
             caption="../report/figure.rst",
             category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "{figure}"},
         ),
         image="results/fig_{figure}_{dataset}.png",
     log:
@@ -94,7 +100,11 @@ rule report:
             for name in row_files(dataset, file)
         ],
     output:
-        "results/report.html",
+        report(
+            "results/report.html",
+            caption="../report/report.rst",
+            category="Everything in one page",
+        ),
     log:
         "logs/report.log",
     conda:
