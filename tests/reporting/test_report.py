@@ -127,6 +127,13 @@ def test_a_missing_table_is_named(tmp_path):
         write_report([], tmp_path, ["toy"], tmp_path / "report.html")
 
 
+def test_a_missing_ledger_is_named(made, tmp_path):
+    shutil.copytree(made, tmp_path / "results")
+    (tmp_path / "results" / "toy" / "cloud" / "train0" / "sample0" / "raw" / "ledger.csv").unlink()
+    with pytest.raises(UserError, match=r"cloud/train0/sample0/raw/ledger.csv cannot be read .* Score its samples"):
+        write_report(shown(tmp_path / "results"), tmp_path / "results", ["toy"], tmp_path / "report.html")
+
+
 def test_an_unknown_table_ends_in_one_sentence(made):
     done = latent3d("table", "qualty", "--dataset", "toy", "--rows", "[]", "--out", made / "x.csv")
     assert done.returncode == 2

@@ -62,18 +62,18 @@ def viewer() -> dict[str, str]:
     """The viewer's script (gzip, base64), what it is, and its licences.
 
     Raises:
-        UserError: chemiscope is not installed.
+        UserError: chemiscope is not installed, or not in the version that this project names.
     """
     try:
         package = distribution("chemiscope")
-    except PackageNotFoundError as error:
+        script = Path(package.locate_file("chemiscope/sphinx/static/chemiscope.min.js")).read_bytes()
+        notices = Path(package.locate_file("chemiscope/static/chemiscope-widget.mjs.LICENSE.txt")).read_text("utf-8")
+    except (PackageNotFoundError, FileNotFoundError) as error:
         raise UserError("The report needs the package chemiscope: pip install 'latent3d[report]'.") from error
-    script = Path(package.locate_file("chemiscope/sphinx/static/chemiscope.min.js")).read_bytes()
-    notices = Path(package.locate_file("chemiscope/static/chemiscope-widget.mjs.LICENSE.txt"))
     return {
         "script": base64.b64encode(gzip.compress(script, 9, mtime=0)).decode(),
         "name": f"3Dmol.js in chemiscope {package.version}",
-        "licences": (package.read_text("licenses/LICENSE") or "") + "\n" + notices.read_text(encoding="utf-8"),
+        "licences": (package.read_text("licenses/LICENSE") or "") + "\n" + notices,
     }
 
 
@@ -88,7 +88,7 @@ def _geometries(results: Path, folders: dict[str, Path]) -> Iterator[tuple[str, 
             finite = len(molecule) > 0 and bool(np.isfinite(molecule.positions).all())
             if finite and number not in axes:
                 axes[number] = principal_axes(molecule.positions)
-            if molecule.bonds is None:
+            if len(molecule) and molecule.bonds is None:
                 molecule, status = perceive_bonds(molecule)
                 facts |= {} if status == "ok" else {"bonds": ["none can be perceived", False]}
             samples.append({"facts": facts, **(_drawable(molecule, axes[number]) if finite else _NOTHING)})
@@ -106,7 +106,7 @@ def _drawable(molecule: Molecule, axes: np.ndarray) -> dict[str, list]:
         orders = np.ones(len(molecule.bonds), int) if molecule.bond_orders is None else molecule.bond_orders
         bonds = np.column_stack([molecule.bonds, orders])
     return {
-        "elements": [ELEMENTS[number] for number in molecule.atomic_numbers],
+        "elements": [ELEMENTS[number] if 0 < number < len(ELEMENTS) else "?" for number in molecule.atomic_numbers],
         "positions": turned.astype(float).round(3).ravel().tolist(),
         "bonds": bonds.ravel().tolist(),
     }
