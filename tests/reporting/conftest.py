@@ -5,14 +5,18 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from commands import latent3d, shown
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
+from latent3d.config import FIGURES, TABLES
 from latent3d.files import write_json
 from latent3d.molecules.molecules import Molecule, from_list
 from latent3d.molecules.parquet import write_parquet
 from latent3d.molecules.rdkit import from_rdkit
+from latent3d.reporting.figures import make_figure
 from latent3d.reporting.rows import parse_rows
+from latent3d.reporting.tables import make_table, write_table
 
 SMILES = ["CCO", "c1ccoc1", "C[C@H](N)C=O", "C#N", "CC(=O)[O-]", "c1cc[nH]c1", "FC1CC1", "O"]
 NOTHING = Molecule(np.zeros(0, np.uint8), np.zeros((0, 3), np.float32))
@@ -47,6 +51,20 @@ def write_samples(folder, values, failed=()):
             "graph_survived": np.where(ok & (index < 6), index != 5, None),
         }
     ).to_parquet(folder / "energies.parquet")
+    pd.DataFrame(
+        {
+            "sample_index": index,
+            "sample": reason,
+            "bonds": "given",
+            "strict": np.where(index == 4, "charged", reason),
+            "stability": np.where(ok, "ok", "no_graph"),
+            "posebusters": np.where(index == 0, "bond_angles", None),
+            "gfn2": reason,
+            "legacy_stable": ok,
+            "smiles": np.where(ok, SMILES, None),
+            "novel": np.where(ok, True, None),
+        }
+    ).to_csv(folder / "ledger.csv", index=False)
     failures = {"decode_failed": len(failed)} if failed else {}
     provenance = {"samples_sha256": "ab" * 32, "versions": {"rdkit": "2026.9.1"}}
     metrics = {"schema_version": 1, "n_requested": n, "values": values, "failures": failures, "provenance": provenance}
@@ -115,3 +133,26 @@ def results(tmp_path_factory, rows):
                         values, failed = metric_values(0.8 + 0.02 * sample + 0.04 * train), (1,) * (row.name == "ours")
                     write_samples(folder / f"sample{sample}" / geometry, values, failed)
     return root
+
+
+@pytest.fixture(scope="session")
+def made(results, rows, rows_json):
+    """Tables and figures of `toy`; one of each by the commands that the workflow calls."""
+    common = ["--dataset", "toy", "--rows", rows_json, "--results", results]
+    for name in TABLES[1:]:
+        write_table(results / f"table_{name}_toy.csv", make_table(name, "toy", rows, results))
+    for name in FIGURES[1:]:
+        make_figure(name, "toy", rows, results, results / f"fig_{name}_toy.svg")
+    for kind, out in (("table", "table_toy.csv"), ("figure", "fig_quality_toy.svg")):
+        done = latent3d(kind, "quality", *common, "--out", results / out)
+        assert done.returncode == 0, done.stderr
+    return results
+
+
+@pytest.fixture(scope="session")
+def report(made):
+    """The report on `toy`, by the command that the workflow calls."""
+    out = made / "report.html"
+    done = latent3d("report", *shown(made), "--results", made, "--datasets", "toy", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out

@@ -1,41 +1,30 @@
 """Figures and report are made of synthetic measurements through the command line."""
 
 import re
-import subprocess
-import sys
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
+from commands import latent3d, shown
+from scipy.spatial.transform import Rotation
 
-from latent3d.config import TABLES
+from latent3d.config import FIGURES
 from latent3d.errors import UserError
-from latent3d.reporting.figures import FIGURES, make_figure
+from latent3d.molecules.molecules import ELEMENTS
+from latent3d.molecules.parquet import read_parquet
+from latent3d.reporting.figures import make_figure
+from latent3d.reporting.gallery import gallery
+from latent3d.reporting.published import read_published
 from latent3d.reporting.report import write_report
+from latent3d.reporting.report_tables import failure_matrix, layout
 from latent3d.reporting.style import COLOURS, colour
-from latent3d.reporting.tables import make_table, write_table
-
-
-def latent3d(*arguments):
-    command = [sys.executable, "-m", "latent3d.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-def shown(folder):
-    """Tables and figures of `toy` in a folder."""
-    return sorted([*folder.glob("table_*toy.csv"), *folder.glob("fig_*_toy.svg")])
+from latent3d.reporting.tables import make_table
 
 
 @pytest.fixture(scope="session")
-def made(results, rows, rows_json):
-    """Tables and figures of `toy`; one of each by the commands that the workflow calls."""
-    common = ["--dataset", "toy", "--rows", rows_json, "--results", results]
-    for name in TABLES[1:]:
-        write_table(results / f"table_{name}_toy.csv", make_table(name, "toy", rows, results))
-    for name in FIGURES[1:]:
-        make_figure(name, "toy", rows, results, results / f"fig_{name}_toy.svg")
-    for kind, out in (("table", "table_toy.csv"), ("figure", "fig_quality_toy.svg")):
-        done = latent3d(kind, "quality", *common, "--out", results / out)
-        assert done.returncode == 0, done.stderr
-    return results
+def published():
+    return read_published("resources/published/published_results.csv")
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -45,33 +34,85 @@ def test_figures_are_vector_and_png_and_repeat_byte_for_byte(made, rows, tmp_pat
     assert (tmp_path / "again.svg").read_bytes() == (made / f"fig_{name}_toy.svg").read_bytes()
 
 
-def test_report_is_one_file_that_opens_offline(made):
-    out = made / "report.html"
-    done = latent3d("report", *shown(made), "--results", made, "--datasets", "toy", "--out", out)
-    assert done.returncode == 0, done.stderr
-    page = out.read_text()
-    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
-    assert "@import" not in page
+def test_report_is_one_file_that_opens_offline(report):
+    page = report.read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page.partition('id="viewer-gzip"')[0])
+    assert "default-src 'none'" in page and "@import" not in page
     assert page.count('<img src="data:image/svg+xml;base64,') == len(FIGURES)
-    assert "83.0 ± 2.6" in page  # molecule stability of `ours`, over four sets of samples
-    assert "decode_failed 16" in page and "relaxation: decode_failed 16, topology_changed 2" in page
-    assert "rdkit 2026.9.1" in page
     assert "ab" * 32 in page
+    assert page.count("rdkit 2026.9.1") == 1
+    assert '83.0<span class="std"> ± 2.6</span>' in page  # molecule stability of `ours`, over four sets of samples
+
+
+def test_tables_have_groups_of_columns_with_their_meaning(made, rows, published):
+    shown = layout(make_table("quality", "toy", rows, made, published))
+    assert [group["name"] for group in shown["groups"]][:2] == ["Legacy EDM protocol", "Chemistry"]
+    assert shown["groups"][-1] == {"number": 4, "name": "Seeds and counts", "size": 3, "shown": False}
+    assert shown["groups"][0]["shown"] and sum(group["size"] for group in shown["groups"]) == len(shown["heads"])
+    heads = {head["column"].name: head["column"] for head in shown["heads"]}
+    assert heads["legacy_validity_pct_up"].label == "validity (%,\u00a0↑)"
+    assert (
+        "higher is better" in heads["legacy_validity_pct_up"].tip and "Unit: %" in heads["legacy_validity_pct_up"].tip
+    )
+    (ours,) = [line for line in shown["lines"] if (line["row"], line["geometry"]) == ("ours", "mmff")]
+    cells = dict(zip(heads, ours["cells"], strict=True))
+    theirs = cells["legacy_atom_stability_mean_pct_up_published"]
+    assert theirs["published"] and theirs["tip"].startswith("ldm3dg: ldm3dg_notebook, ")
+    assert heads["legacy_atom_stability_mean_pct_up_published"].tip.startswith("Published by others")
+    assert not cells["legacy_atom_stability_pct_up"]["published"]
+
+
+def test_failures_are_counted_by_reason_over_all_seeds(report):
+    page = report.read_text()
+    assert re.search(r"cloud<.*?>16</td><td[^>]*>16</td><td[^>]*--share:100.0%[^>]*>16</td>", page)
+    assert "topology changed" in page and "GFN2-xTB relaxation" in page
+    matrix = failure_matrix([("a", "raw", 10, {"x": 1}), ("b", "raw", 10, {"y": 5, "x": 2}), ("c", "raw", 10, {})])
+    assert matrix["reasons"] == ["y", "x"]
+    assert [line["failed"] for line in matrix["lines"]] == [1, 7, 0]
+    assert [cell["count"] for cell in matrix["lines"][1]["cells"]] == [5, 2]
+
+
+def test_gallery_has_every_sample_with_its_verdicts(made):
+    folder = Path("toy", "ours", "train0", "sample0", "raw")
+    samples = gallery(made, {"toy": {"ours": {"raw": folder}}})["datasets"]["toy"]["ours"]["raw"]
+    molecules = read_parquet(made / folder / "samples.parquet")
+    assert len(samples) == len(molecules)  # failures included
+    for number, (sample, molecule) in enumerate(zip(samples, molecules, strict=True)):
+        assert sample["facts"]["index"] == [str(number), None]
+        assert [ELEMENTS[z] for z in molecule.atomic_numbers] == sample["elements"]
+        if len(molecule) > 3:  # those of three atoms have no one rotation
+            # Turned and moved, not bent or mirrored.
+            drawn = np.array(sample["positions"]).reshape(-1, 3)
+            bonds = np.array(sample["bonds"]).reshape(-1, 3)
+            assert (bonds[:, :2] == molecule.bonds).all() and (bonds[:, 2] == molecule.bond_orders).all()
+            _, error = Rotation.align_vectors(drawn, molecule.positions - molecule.positions.mean(0))
+            assert error < 0.01
+    assert samples[0]["facts"]["strict"] == ["yes", True]
+    assert samples[0]["facts"]["posebusters"] == ["bond angles", False]
+    assert samples[0]["facts"]["relaxation"] == ["0.5 kcal/mol", None]
+    assert samples[1]["facts"]["strict"] == ["decode failed", False] and samples[1]["elements"] == []
+    assert samples[4]["facts"]["strict"] == ["charged", False]
+    assert samples[5]["facts"]["relaxation"] == ["121.5 kcal/mol; its bonds changed", False]
+    assert "relaxation" not in samples[6]["facts"]  # was not asked for
 
 
 def test_what_an_earlier_configuration_left_is_not_shown(made, tmp_path):
     now = [file for file in shown(made) if file.name not in ("table_cost_toy.csv", "fig_training_toy.svg")]
     write_report(now, made, ["toy"], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    assert "Energies (GFN2" in page and "Training curves" not in page and ">Cost<" not in page
+    assert "Energies (GFN2" in page and "Training curves" not in page and ">Cost</h3>" not in page
     assert page.count('<img src="data:image/svg+xml;base64,') == len(FIGURES) - 1
 
 
 def test_names_from_files_cannot_become_markup(made, tmp_path):
-    for file in made.glob("table_*toy.csv"):
-        (tmp_path / file.name).write_text(file.read_text().replace("decode_failed", "<script>alert(1)</script>"))
-    (tmp_path / "toy").symlink_to(made / "toy")
-    write_report(shown(tmp_path), tmp_path, ["toy"], tmp_path / "report.html")
+    script = "<script>alert(1)</script>"
+    shutil.copytree(made, tmp_path / "results")
+    for file in (tmp_path / "results").glob("table_*toy.csv"):
+        file.write_text(file.read_text().replace("cloud,", f"{script.replace('/', '|')},"))
+    (tmp_path / "results" / "toy" / "cloud").rename(tmp_path / "results" / "toy" / script.replace("/", "|"))
+    for file in (tmp_path / "results").rglob("ledger.csv"):
+        file.write_text(file.read_text().replace("charged", script))
+    write_report(shown(tmp_path / "results"), tmp_path / "results", ["toy"], tmp_path / "report.html")
     assert "<script>alert" not in (tmp_path / "report.html").read_text()
 
 
@@ -84,6 +125,13 @@ def test_a_missing_table_is_named(tmp_path):
         write_report([tmp_path / "table_toy.csv"], tmp_path, ["toy"], tmp_path / "report.html")
     with pytest.raises(UserError, match=r"table_toy.csv is not among"):
         write_report([], tmp_path, ["toy"], tmp_path / "report.html")
+
+
+def test_a_missing_ledger_is_named(made, tmp_path):
+    shutil.copytree(made, tmp_path / "results")
+    (tmp_path / "results" / "toy" / "cloud" / "train0" / "sample0" / "raw" / "ledger.csv").unlink()
+    with pytest.raises(UserError, match=r"cloud/train0/sample0/raw/ledger.csv cannot be read .* Score its samples"):
+        write_report(shown(tmp_path / "results"), tmp_path / "results", ["toy"], tmp_path / "report.html")
 
 
 def test_an_unknown_table_ends_in_one_sentence(made):

@@ -16,8 +16,10 @@ rule table_quality:
     output:
         report(
             "results/table_{dataset}.csv",
-            caption="../report/quality.rst",
+            caption="../report/table_quality.rst",
             category="Tables",
+            subcategory="{dataset}",
+            labels={"table": "quality"},
         ),
     log:
         "logs/{dataset}/table_quality.log",
@@ -42,6 +44,8 @@ rule table:
             "results/table_{table}_{dataset}.csv",
             caption="../report/table.rst",
             category="Tables",
+            subcategory="{dataset}",
+            labels={"table": "{table}"},
         ),
     log:
         "logs/{dataset}/table_{table}.log",
@@ -66,6 +70,8 @@ rule figure:
             "results/fig_{figure}_{dataset}.svg",
             caption="../report/figure.rst",
             category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "{figure}"},
         ),
         image="results/fig_{figure}_{dataset}.png",
     log:
@@ -86,9 +92,19 @@ rule figure:
 
 rule report:
     input:
-        [target for dataset in CONFIGURATION.all for target in tables_and_figures(dataset)],
+        shown=[target for dataset in CONFIGURATION.all for target in tables_and_figures(dataset)],
+        samples=[
+            name
+            for dataset in CONFIGURATION.all
+            for file in ("metrics.json", "samples.parquet", "ledger.csv", "energies.parquet")
+            for name in row_files(dataset, file)
+        ],
     output:
-        "results/report.html",
+        report(
+            "results/report.html",
+            caption="../report/report.rst",
+            category="Everything in one page",
+        ),
     log:
         "logs/report.log",
     conda:
@@ -98,4 +114,4 @@ rule report:
     message:
         "Report of everything: {output}"
     shell:
-        "latent3d report {input:q} --results results {params.datasets} --out {output:q} 2>&1 | tee -i {log:q}"
+        "latent3d report {input.shown:q} --results results {params.datasets} --out {output:q} 2>&1 | tee -i {log:q}"

@@ -15,7 +15,10 @@ from latent3d.molecules.rdkit import to_rdkit
 from latent3d.reporting.rows import TableRow, sample_folders
 
 COLUMNS = 6
-_COLOURS = {1: "#DDDDDD", 6: "#444444", 7: "#0072B2", 8: "#D55E00", 9: "#009E73"}
+COLOURS = {1: "#DDDDDD", 6: "#444444", 7: "#0072B2", 8: "#D55E00", 9: "#009E73"}
+OTHER_COLOUR = "#CC79A7"
+"""Colours of elements, by atomic number, in figures and in the report's gallery."""
+
 _RADII = {1: 0.25}
 
 
@@ -67,7 +70,7 @@ def _draw_graph(axis: Axes, molecule: Molecule) -> None:
             continue
         text = ELEMENTS[number] + _hydrogens(atom.GetTotalNumHs()) + _charge(charge)
         box = {"boxstyle": "circle,pad=0.1", "facecolor": "white", "edgecolor": "none"}
-        axis.text(x, y, text, ha="center", va="center", fontsize=8, color=_COLOURS.get(number, "#CC79A7"), bbox=box)
+        axis.text(x, y, text, ha="center", va="center", fontsize=8, color=COLOURS.get(number, OTHER_COLOUR), bbox=box)
     _same_scale(axis, place, 2.6)
 
 
@@ -77,23 +80,28 @@ def _draw_geometry(axis: Axes, molecule: Molecule) -> None:
         axis.text(0.5, 0.5, "NaN\ncoordinates", ha="center", va="center", color="#B00000")
         return
     centred = molecule.positions - molecule.positions.mean(0)
-    # Rows of `axes` are the principal directions; the last is forced right-handed, or the view would be a mirror image.
-    _, _, axes = np.linalg.svd(centred.astype(float), full_matrices=len(centred) < 3)
-    axes[2] = np.cross(axes[0], axes[1])
-    x, y, depth = (centred @ axes.T).T
+    x, y, depth = (centred @ principal_axes(molecule.positions).T).T
     for i, j in [] if molecule.bonds is None else molecule.bonds:
         axis.plot([x[i], x[j]], [y[i], y[j]], color="#999999", lw=2.2, zorder=float(min(depth[i], depth[j])) - 0.01)
     for i, number in enumerate(molecule.atomic_numbers.tolist()):
         circle = plt.Circle(
             (x[i], y[i]),
             _RADII.get(number, 0.38),
-            facecolor=_COLOURS.get(number, "#CC79A7"),
+            facecolor=COLOURS.get(number, OTHER_COLOUR),
             edgecolor="black",
             lw=0.4,
             zorder=float(depth[i]),
         )
         axis.add_patch(circle)
     _same_scale(axis, np.stack([x, y], 1), 3.0)
+
+
+def principal_axes(positions: np.ndarray) -> np.ndarray:
+    """[3, 3] directions (rows) in which positions [N, 3] extend, most first; right-handed, so no view is mirrored."""
+    centred = (positions - positions.mean(0)).astype(float)
+    _, _, axes = np.linalg.svd(centred, full_matrices=len(centred) < 3)
+    axes[2] = np.cross(axes[0], axes[1])
+    return axes
 
 
 def _same_scale(axis: Axes, place: np.ndarray, smallest: float) -> None:

@@ -1,18 +1,22 @@
-"""One self-contained HTML file: what was run, tables, figures, failures by reason, provenance. Opens offline."""
+"""One self-contained HTML file: tables, figures, what failed and why, samples in 3D, provenance. Opens offline."""
 
 import base64
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import jinja2
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-import latent3d
 from latent3d.config import FIGURES
 from latent3d.errors import UserError
 from latent3d.files import read_json, write_text
-from latent3d.metrics.registry import header
+from latent3d.metrics.energies import CALCULATIONS
+from latent3d.reporting.gallery import SHOWN, gallery, viewer
+from latent3d.reporting.report_tables import failure_matrix, layout
 
 HERE = Path(__file__).parent
 TITLES = {
@@ -29,8 +33,14 @@ FIGURE_TITLES = {
     "training": "Training curves",
     "samples": "Samples as generated",
 }
-# Said once above each table, or found in the failures section, so not repeated in every line.
-HIDDEN = ("dataset", "subset", "failures")
+FAILURES = {
+    "quality": "Not strictly valid, or without an energy",
+    "single_point": "GFN2-xTB single point",
+    "relaxation": "GFN2-xTB relaxation",
+    "strain": "MMFF94s strain",
+    "md_mmff": "MMFF94s dynamics",
+    "md_gfn2": "GFN2-xTB dynamics",
+}
 
 
 def write_report(files: list[Path], results: Path, datasets: list[str], out: Path) -> None:
@@ -45,40 +55,48 @@ def write_report(files: list[Path], results: Path, datasets: list[str], out: Pat
         if not file.is_file():
             raise UserError(f"{file} does not exist. Make it first: it is a target of the workflow.")
     given = {file.name: file for file in files}
+    qualities = {dataset: _quality_table(given, dataset) for dataset in datasets}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    folders = {dataset: _first_folders(dataset, quality) for dataset, quality in qualities.items()}
     page = environment.get_template("report.html.jinja").render(
         css=Markup((HERE / "report.css").read_text()),
-        javascript=Markup((HERE / "report.js").read_text()),
-        version=latent3d.__version__,
-        datasets=[_dataset(given, results, dataset, datasets) for dataset in datasets],
+        javascript=Markup((HERE / "report.js").read_text() + (HERE / "gallery.js").read_text()),
+        datasets=[_dataset(given, results, dataset, datasets, qualities[dataset]) for dataset in datasets],
+        gallery=_script_data(gallery(results, folders)),
+        shown=SHOWN,
+        viewer=viewer(),
+        **_provenance(results, qualities),
     )
     write_text(out, page)
 
 
-def _dataset(files: dict[str, Path], results: Path, dataset: str, datasets: list[str]) -> dict:
+def _quality_table(files: dict[str, Path], dataset: str) -> pd.DataFrame:
+    name = _table_file("quality", dataset)
+    if name not in files:
+        raise UserError(f"{name} is not among the report's files. Give it as well.")
+    return _read_table(files[name])
+
+
+def _dataset(files: dict[str, Path], results: Path, dataset: str, datasets: list[str], quality: pd.DataFrame) -> dict:
     """Everything the template shows of one dataset."""
     paths = {name: files.get(_table_file(name, dataset)) for name in TITLES}
-    tables = {name: path and _read_table(path) for name, path in paths.items()}
-    quality = tables["quality"]
-    if quality is None:
-        raise UserError(f"{_table_file('quality', dataset)} is not among the report's files. Give it as well.")
+    tables = {name: _read_table(path) for name, path in paths.items() if path is not None}
     return {
         "name": dataset,
         "subset": quality["subset"].iloc[0],
         "rows": list(quality["row"].unique()),
         "tables": [
-            {"name": name, "title": TITLES[name], **_cells(table)}
+            {"name": name, "title": TITLES[name], "short": TITLES[name].split(" ")[0].strip(","), **layout(table)}
             for name, table in tables.items()
-            if table is not None and len(table)
+            if len(table)
         ],
         "figures": [
             {"title": FIGURE_TITLES.get(name, f"Sweep: {name.replace('_', ' ')}"), "data": _data_uri(path)}
             for name, path in _figures(files, dataset, datasets).items()
         ],
-        "failures": _failures(tables),
-        **_provenance(results, dataset, quality),
+        "failures": _failures(results, dataset, quality),
     }
 
 
@@ -104,65 +122,65 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} is not a readable table ({error}). Delete it and make it again.") from error
 
 
-def _cells(table: pd.DataFrame) -> dict:
-    """Headers and cells; a mean and its standard deviation share a cell, which sorts by the mean."""
-    shown = [
-        name
-        for name in table.columns
-        if name not in HIDDEN and not name.startswith("published_") and not name.endswith("_std")
-    ]
-    lines = [[_cell(line, name) for name in shown] for line in table.to_dict("records")]
-    return {"headers": [header(name) for name in shown], "lines": lines}
+def _first_folders(dataset: str, quality: pd.DataFrame) -> dict[str, dict[str, Path]]:
+    """By row and geometry: the folder of the first training and sampling seed, relative to results."""
+    folders: dict[str, dict[str, Path]] = {}
+    for line in quality.to_dict("records"):
+        folders.setdefault(line["row"], {})[line["geometry"]] = _folders(dataset, line)[0]
+    return folders
 
 
-def _cell(line: dict, name: str) -> dict:
-    value = line[name]
-    if pd.isna(value):
-        return {"text": "", "sort": "", "title": ""}
-    if isinstance(value, str):
-        return {"text": value, "sort": value, "title": ""}
-    std = line.get(f"{name}_std", float("nan"))
-    title = ""
-    if name.endswith("_published"):
-        details = [line.get("published_protocol"), line["published_source"]]
-        title = f"{line['published_system']}: {', '.join(detail for detail in details if isinstance(detail, str))}"
-    return {"text": _number(name, float(value), std), "sort": float(value), "title": title}
-
-
-def _number(name: str, value: float, std: float) -> str:
-    """`value ± std` with equal decimals: one for percentages, else so that three digits of the value show."""
-    if pd.isna(std) and "_pct" not in name and value.is_integer():
-        return f"{int(value):,}"
-    if 0 < abs(value) < 1e-4:
-        return f"{value:.1e}"
-    decimals = 1 if "_pct" in name or value == 0 else min(6, max(0, 2 - int(np.floor(np.log10(abs(value))))))
-    return f"{value:,.{decimals}f}" + ("" if pd.isna(std) else f" ± {std:,.{decimals}f}")
-
-
-def _failures(tables: dict[str, pd.DataFrame | None]) -> list[dict]:
-    """Every line with failures: where, and how many by reason, over all seeds."""
+def _folders(dataset: str, line: dict) -> list[Path]:
+    """Folders of all sets of samples behind a line of the table of quality, relative to results."""
     return [
-        {"kind": kind, "row": line["row"], "geometry": line["geometry"], "reasons": line["failures"]}
-        for name, kind in (("quality", "quality"), ("energy", "energy"))
-        if (table := tables[name]) is not None
-        for line in table.to_dict("records")
-        if isinstance(line["failures"], str)
+        Path(dataset, line["row"], f"train{train}", f"sample{sample}", line["geometry"])
+        for train in line["training_seeds"].split()
+        for sample in line["sampling_seeds"].split()
     ]
 
 
-def _provenance(results: Path, dataset: str, quality: pd.DataFrame) -> dict:
-    """Package versions, and the hash of every samples file behind the tables."""
+def _failures(results: Path, dataset: str, quality: pd.DataFrame) -> list[dict]:
+    """Failures by reason over all seeds, of every kind that was asked for: one matrix of rows and reasons each."""
+    lines: dict[str, list[tuple[str, str, int, dict[str, int]]]] = {kind: [] for kind in FAILURES}
+    for line in quality.to_dict("records"):
+        measured = [read_json(results / folder / "metrics.json") for folder in _folders(dataset, line)]
+        requested = sum(m["n_requested"] for m in measured)
+        where = line["row"], line["geometry"]
+        lines["quality"].append((*where, requested, _total(m["failures"] for m in measured)))
+        for kind in CALCULATIONS:
+            counts = [m["counts"].get(f"{kind}_asked", 0) for m in measured]
+            asked = requested if kind == CALCULATIONS[0] else sum(counts)
+            if asked and any(m.get("energy_failures") for m in measured):
+                failures = _total(m["energy_failures"].get(kind, {}) for m in measured)
+                lines[kind].append((*where, asked, failures))
+    return [{"title": FAILURES[kind], **failure_matrix(of_kind)} for kind, of_kind in lines.items() if of_kind]
+
+
+def _total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for of_one in counts:
+        total.update(of_one)
+    return {reason: count for reason, count in total.items() if count and reason != "ok"}
+
+
+def _provenance(results: Path, qualities: dict[str, pd.DataFrame]) -> dict:
+    """Package versions, each once, and the hash of every samples file behind the tables."""
     versions: dict[str, set[str]] = {}
     files = []
-    for line in quality.to_dict("records"):
-        for train in line["training_seeds"].split():
-            for sample in line["sampling_seeds"].split():
-                folder = Path(dataset, line["row"], f"train{train}", f"sample{sample}", line["geometry"])
+    for dataset, quality in qualities.items():
+        for line in quality.to_dict("records"):
+            for folder in _folders(dataset, line):
                 origin = read_json(results / folder / "metrics.json").get("provenance", {})
                 files.append({"path": folder / "samples.parquet", "sha256": origin.get("samples_sha256", "")})
-                for package, version in origin.get("versions", {}).items():
+                energies = origin.get("energies", {}).get("versions", {})
+                for package, version in (origin.get("versions", {}) | energies).items():
                     versions.setdefault(package, set()).add(version)
     return {"files": files, "versions": {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())}}
+
+
+def _script_data(value: Any) -> Markup:
+    """JSON in the order given, for a script element, which only `</` could end."""
+    return Markup(json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"))
 
 
 def _data_uri(path: Path) -> str:
