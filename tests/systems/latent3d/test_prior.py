@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+from latent3d.config import Row, hyperparameters
+from latent3d.diffusion.streams import Streams
+from latent3d.run import Run
+from latent3d.systems.latent3d.fitting import _fit_codes
+from latent3d.systems.latent3d.models import latent_diffusion
+
+H = {"width": 32, "blocks": 2, "steps": 400, "batch_size": 128, "learning_rate": 0.005, "warmup": 20, "ema": 0.98}
+
+
+@pytest.mark.parametrize("conditions", [0, 3])
+def test_codes_are_drawn_from_their_density_given_others(conditions, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    given = 2 + 0.5 * torch.randn(2000, 3, generator=generator)
+    noise = torch.randn(2000, 2, generator=generator)
+    codes = torch.stack([100 * given[:, 0], -given[:, 1] + given[:, 2]], 1) + torch.tensor([5.0, 0.1]) * noise
+    h = hyperparameters(Row(base="latent3d", overrides={"diffusion_3d": H}), "diffusion_3d", "quick")
+    result, more = _fit_codes("diffusion_3d", codes[:, None], given[:, :conditions], h, Run(0, tmp_path))
+    model = latent_diffusion(more["dimension"], more["condition"], h)
+    model.load_state_dict(result.weights)
+    model.eval()
+    drawn = model.draw(given[:500, :conditions], Streams.of(0, range(500)), 50, "ddim")
+    assert drawn.mean(0).tolist() == pytest.approx(codes.mean(0).tolist(), abs=0.1 * codes.std(0).max().item())
+    for column in range(2):
+        together = torch.corrcoef(torch.stack([drawn[:, column], codes[:500, column]]))[0, 1].item()
+        assert together > 0.95 if conditions else abs(together) < 0.15
+        assert drawn[:, column].std().item() == pytest.approx(codes[:, column].std().item(), rel=0.15)
