@@ -1,5 +1,6 @@
 """Figures and report are made of synthetic measurements through the command line."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -13,11 +14,12 @@ from latent3d.config import FIGURES
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import ELEMENTS
 from latent3d.molecules.parquet import read_parquet
-from latent3d.reporting.figures import make_figure
+from latent3d.reporting.figures import make_figure, sweep_figure
 from latent3d.reporting.gallery import gallery
 from latent3d.reporting.published import read_published
 from latent3d.reporting.report import write_report
 from latent3d.reporting.report_tables import failure_matrix, layout
+from latent3d.reporting.rows import parse_rows
 from latent3d.reporting.style import COLOURS, colour
 from latent3d.reporting.tables import make_table
 
@@ -32,6 +34,25 @@ def test_figures_are_vector_and_png_and_repeat_byte_for_byte(made, rows, tmp_pat
     assert (made / f"fig_{name}_toy.png").read_bytes().startswith(b"\x89PNG")
     make_figure(name, "toy", rows, made, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == (made / f"fig_{name}_toy.svg").read_bytes()
+
+
+def test_a_sweep_is_a_line_per_row_and_setting(made, tmp_path):
+    # The toy rows as variants: `data_test` at 4 steps and `ours` at 16 of one line, `cloud` of another sampler.
+    settings = {"data_test": ("ddim", 4), "ours": ("ddim", 16), "cloud": ("ddpm", 4)}
+    known = {"base": "latent3d", "position": 1, "geometries": ["raw"], "train_seeds": [0], "sample_seeds": [0, 1]}
+    swept = [
+        {**known, "name": name, "of": "ours", "settings": {"sampling.sampler": sampler, "sampling.steps": steps}}
+        for name, (sampler, steps) in settings.items()
+    ]
+    figure = sweep_figure("toy", parse_rows(json.dumps(swept)), made)
+    lines = [container for container in figure.axes[0].containers if container.get_label()]
+    drawn = {line.get_label(): line.lines[0].get_xydata() for line in lines}
+    assert set(drawn) == {"ours, ddim", "ours, ddpm"}
+    np.testing.assert_allclose(drawn["ours, ddim"], [[4, 81], [16, 81]])  # molecule stability, % over two seeds
+    np.testing.assert_allclose(drawn["ours, ddpm"], [[4, 0]])
+    assert figure.axes[0].get_xlabel() == "steps"
+    make_figure("sweep", "toy", parse_rows(json.dumps(swept)), made, tmp_path / "fig_steps_toy.svg")
+    assert (tmp_path / "fig_steps_toy.png").is_file()
 
 
 def test_report_is_one_file_that_opens_offline(report):
