@@ -101,6 +101,9 @@ def _sample(
     source: Path | None = Option(None, help="control rows: folder of the row whose samples are used"),
     out: Path = Option(help="folder; sample{SEED}/raw/samples.parquet is written for every seed"),
     checkpoints: Path = Option(Path("checkpoints"), help="folder for unfinished work"),
+    shard: str | None = Option(
+        None, help="I/N: only the I-th of N parts, which waits in --checkpoints for a call without"
+    ),
     device: str = Option("auto", help="auto, cpu or cuda"),
 ) -> None:
     """Draw samples; continues where an interrupted run stopped."""
@@ -116,7 +119,8 @@ def _sample(
     for one in seed:
         run = Run(one, checkpoints, resolve_device(device))
         folder = out / f"sample{one}" / "raw"
-        sample_seed(system, files, data, molecules, settings, run, count, source, folder)
+        part = None if shard is None else _shard(shard)
+        sample_seed(system, files, data, molecules, settings, run, count, source, folder, part)
 
 
 @app.command("submission")

@@ -55,6 +55,12 @@ def beside(samples: Path, name: str) -> Path:
     return samples.with_name(name if own in ("samples", "dataset") else f"{own}.{name}")
 
 
+def part_of(items: range, number: int, parts: int) -> range:
+    """The items of the number-th (from 1) of so many parts of nearly equal size."""
+    first, last = (len(items) * bound // parts for bound in (number - 1, number))
+    return items[first:last]
+
+
 def stem(file: Path) -> str:
     """The file's name without the endings of its format: `epoch1.5` of epoch1.5.sdf.gz."""
     name = file.name.removesuffix(".gz")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from latent3d.errors import UserError
-from latent3d.files import hash_configuration, hash_file
+from latent3d.files import hash_configuration, hash_file, part_of
 from latent3d.molecules.molecules import Molecules, concatenate
 from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
 from latent3d.molecules.read import has_coordinates, read_molecules
@@ -28,11 +28,13 @@ def sample_seed(
     count: int,
     source: Path | None,
     out: Path,
+    shard: tuple[int, int] | None = None,
 ) -> None:
     """Write `count` samples of one sampling seed (`run.seed`) to out/samples.parquet, and out/run.json.
 
     Finished chunks wait in a folder of `run.work` named by everything that the samples depend on, and are removed at
-    the end. What they depend on is in the metadata of samples.parquet, too.
+    the end. What they depend on is in the metadata of samples.parquet, too. With `shard` (i, n) only the chunks of the
+    i-th of n parts are made; they wait there for the call without a shard, which finds them finished.
     """
     module = load_system(system)
     depends_on = {
@@ -46,7 +48,8 @@ def sample_seed(
     folder = run.work / f"sample-{hash_configuration(depends_on)}-{run.seed}"
     draw = None
     parts, shown = [], time.monotonic()
-    for start in range(0, count, CHUNK):
+    starts = range(0, count, CHUNK)
+    for start in starts if shard is None else part_of(starts, *shard):
         indices = range(start, min(start + CHUNK, count))
         path = folder / f"{start}-{indices.stop}.parquet"
         if not path.is_file():
@@ -55,13 +58,15 @@ def sample_seed(
             samples = draw(indices, run.seed)
             seconds = time.monotonic() - began
             write_parquet(path, samples, {"seconds": seconds})
-            if start == 0:
-                estimate = seconds * count / len(indices)
+            if len(parts) == 0:
+                estimate = seconds * count / len(indices) / (1 if shard is None else shard[1])
                 print(f"{system}: {count} samples of seed {run.seed}, about {estimate:.0f} s", file=sys.stderr)
         parts.append(path)
         if time.monotonic() - shown > 10:
             shown = time.monotonic()
             print(f"{system}: {indices.stop}/{count} samples of seed {run.seed}", file=sys.stderr)
+    if shard is not None:
+        return
     samples = concatenate(read_parquet(path) for path in parts)
     if len(samples) != count:
         raise UserError(f"{folder} holds {len(samples)} samples where {count} were asked for. Delete it and run again.")

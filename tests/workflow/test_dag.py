@@ -118,6 +118,19 @@ def test_a_row_may_sample_with_the_weights_of_another(jobs, snakemake, tmp_path)
     assert "results/mini/edm_50/train0/diffusion" not in text
 
 
+def test_sampling_in_shards_is_more_jobs_for_rows_with_networks(jobs, snakemake):
+    target = "results/table_mini.csv", "--config", "sample_shards=3"
+    counts, alone = jobs(*target), jobs(target[0])
+    networks = ROWS - 7  # six controls, and ETKDG on the graphs of latent3d
+    assert counts.pop("sample_shard") == 3 * networks
+    assert counts.pop("total") == alone.pop("total") + 3 * networks
+    assert counts == alone
+    done = snakemake("-n", "-p", *target)
+    text = done.stdout + done.stderr
+    assert text.count("--shard 2/3") == networks
+    assert len(re.findall(r"latent3d sample (?!.*--shard)", text)) == ROWS
+
+
 def test_a_users_own_dataset(jobs, tmp_path):
     (tmp_path / "mine.sdf").touch()
     (tmp_path / "mine.yaml").write_text(

@@ -235,6 +235,26 @@ def source_option(wildcards):
     return f"--source results/{wildcards.dataset}/{source}/train{wildcards.train_seed}" if source else ""
 
 
+def sample_shards(wildcards):
+    """What says that every shard of a row's sampling is done; nothing where there is one job, or no network."""
+    count = CONFIGURATION.sample_shards
+    if count == 1 or not SYSTEMS[wildcards.row].stages:
+        return []
+    folder = f"results/{wildcards.dataset}/{wildcards.row}/train{wildcards.train_seed}"
+    return [f"{folder}/sampled.{shard}-of-{count}" for shard in range(1, count + 1)]
+
+
+# What every job that samples is told, beside its source.
+SAMPLING = {
+    "system": lambda wildcards: ROWS[wildcards.row].base,
+    "weights": lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],
+    "hyperparameters": lambda wildcards: settings_of(wildcards, "sampling"),
+    "requested": lambda wildcards: for_dataset(CONFIGURATION, wildcards.dataset, "sample_count"),
+    "seeds": lambda wildcards: [f"--seed {seed}" for seed in sample_seeds(wildcards.dataset, wildcards.row)],
+    "folder": lambda wildcards: f"results/{wildcards.dataset}/{wildcards.row}/train{wildcards.train_seed}",
+}
+
+
 def device(wildcards):
     """Device of a training or sampling job: rows that train nothing (controls) have no network to put on a GPU."""
     return CONFIGURATION.device if SYSTEMS[wildcards.row].stages else "cpu"

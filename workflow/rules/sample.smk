@@ -1,5 +1,39 @@
 """Sampling, submissions and relaxation. One job covers all sampling seeds of a row and training seed (see `groups`)."""
 
+SAMPLE_SHARDS = CONFIGURATION.sample_shards
+SAMPLE = (
+    "latent3d sample {params.system} --data {input.data:q} {params.weights}"
+    " --hyperparameters {params.hyperparameters:q} --count {params.requested} {params.seeds} {params.source}"
+    " --checkpoints checkpoints --device {resources.device} --out {params.folder:q}"
+)
+
+
+rule sample_shard:
+    """A part of a row's samples of all seeds: finished chunks in checkpoints/, which the row's own job puts together."""
+    input:
+        data="results/{dataset}/dataset.parquet",
+        weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].stages),
+    output:
+        temp(touch(f"results/{{dataset}}/{{row}}/train{{train_seed}}/sampled.{{shard}}-of-{SAMPLE_SHARDS}")),
+    log:
+        "logs/{dataset}/{row}/train{train_seed}/sample.{shard}.log",
+    wildcard_constraints:
+        shard="[0-9]+",
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        gpu=gpus,
+        device=device,
+    params:
+        **SAMPLING,
+        source="",
+        shards=SAMPLE_SHARDS,
+    message:
+        "{wildcards.dataset}: sampling {wildcards.row} (training seed {wildcards.train_seed}), shard {wildcards.shard}"
+    shell:
+        f"{SAMPLE} --shard {{wildcards.shard}}/{{params.shards}} 2>&1 | tee -i {{log:q}}"
+
+
 for LABEL, DATASET, GEOMETRIES, SEEDS, NAMES, _ in groups():
 
     rule:
@@ -9,6 +43,7 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, NAMES, _ in groups():
             data="results/{dataset}/dataset.parquet",
             weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].stages),
             source=source_samples,
+            shards=sample_shards,
         output:
             of_samples(["raw"], SEEDS, "samples.parquet"),
             of_samples(["raw"], SEEDS, "run.json"),
@@ -23,19 +58,12 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, NAMES, _ in groups():
             gpu=gpus,
             device=device,
         params:
-            system=lambda wildcards: ROWS[wildcards.row].base,
-            weights=lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],
-            hyperparameters=lambda wildcards: settings_of(wildcards, "sampling"),
-            requested=for_dataset(CONFIGURATION, DATASET, "sample_count"),
-            seeds=[f"--seed {seed}" for seed in SEEDS],
+            **SAMPLING,
             source=source_option,
-            folder=lambda wildcards: f"results/{wildcards.dataset}/{wildcards.row}/train{wildcards.train_seed}",
         message:
             "{wildcards.dataset}: sampling {wildcards.row} (training seed {wildcards.train_seed})"
         shell:
-            "latent3d sample {params.system} --data {input.data:q} {params.weights}"
-            " --hyperparameters {params.hyperparameters:q} --count {params.requested} {params.seeds} {params.source}"
-            " --checkpoints checkpoints --device {resources.device} --out {params.folder:q} 2>&1 | tee -i {log:q}"
+            f"{SAMPLE} 2>&1 | tee -i {{log:q}}"
 
     if "mmff" in GEOMETRIES:
 

@@ -145,6 +145,7 @@ class Configuration(_Strict):
     train_seeds: Seeds = [0]
     sample_seeds: Seeds = [0, 1, 2]
     sample_count: PositiveInt = 10000
+    sample_shards: PositiveInt = Field(1, description="jobs over which the sampling of a row is spread (a cluster)")
     all: Names = Field(description="datasets whose tables and figures `all` makes")
     datasets: dict[str, Dataset]
     rows: dict[str, Row]

@@ -19,7 +19,7 @@ import numpy as np
 from latent3d.energy.energies_file import NAME, shard_file, write_energies
 from latent3d.energy.stages import EXPENSIVE, SINGLE_POINT, Stage, Subject, obstacle, unpaired_electrons
 from latent3d.errors import UserError
-from latent3d.files import beside, hash_configuration, hash_file, read_json, write_text
+from latent3d.files import beside, hash_configuration, hash_file, part_of, read_json, write_text
 from latent3d.metrics.reference import sample_status
 from latent3d.metrics.strict import USABLE_STATUSES
 from latent3d.molecules.read import has_coordinates, read_molecules
@@ -249,10 +249,8 @@ class _Samples:
 
 def _shard_of(n: int, shard: tuple[int, int]) -> range:
     """Rows of a shard: whole chunks."""
-    number, shards = shard
-    chunks = math.ceil(n / CHUNK)
-    first, last = (chunks * bound // shards * CHUNK for bound in (number - 1, number))
-    return range(min(first, n), min(last, n))
+    chunks = part_of(range(math.ceil(n / CHUNK)), *shard)
+    return range(min(chunks.start * CHUNK, n), min(chunks.stop * CHUNK, n))
 
 
 def _chunk_rows(rows: range, chunk: int) -> range:
