@@ -88,16 +88,17 @@ def test_variants_that_vary_sampling_use_the_weights_of_their_row(jobs, snakemak
     counts = grouped(jobs(*target))
     expected = {"prepare": 1, "reference": 1, "energy_reference": 1, "train": 1, "sample": 5, "score": 5}
     # Energies of the row itself alone.
-    assert {kind: n for kind, n in counts.items() if kind not in ("total", "relax")} == {
-        **expected,
-        "energy": 1,
-        "figure": 1,
-    }
+    found = {kind: n for kind, n in counts.items() if kind not in ("total", "relax")}
+    assert found == {**expected, "energy": 1, "figure": 1}
     done = snakemake("-n", "-p", *target)
     text = done.stdout + done.stderr
     assert text.count("--weights diffusion=results/mini/edm/train0/diffusion.safetensors") == 5
     assert '"sampler": "ddim", "steps": 5' in text
     assert "--posebusters 0 --energy-ratio 0 --no-fcd" in text
+    drawn = json.loads(re.search(r"figure sweep .*--rows '(.*?)' --results", text).group(1))
+    assert [row["name"] for row in drawn] == ["edm", "edm-ddpm-5", "edm-ddpm-20", "edm-ddim-5", "edm-ddim-20"]
+    assert all(row["geometries"] == ["raw"] and row["of"] == "edm" for row in drawn)
+    assert drawn[0]["settings"] == {"sampling.sampler": "ddpm", "sampling.steps": 250}
 
 
 def test_variants_that_vary_training_are_trained(jobs, tmp_path):

@@ -288,7 +288,7 @@ def table_rows(dataset):
 
 
 def sweep_rows(dataset, sweep):
-    """JSON of the rows of a sweep's figure: what the rows varied are, and their variants, with their settings."""
+    """JSON of the rows of a sweep's figure: the rows that are varied, and their variants, with their settings; raw."""
     preset = CONFIGURATION.datasets[dataset].preset
     keys = [key.split(".") for key in CONFIGURATION.sweeps[sweep].vary]
     varied = [
@@ -296,7 +296,12 @@ def sweep_rows(dataset, sweep):
         for row in CONFIGURATION.sweeps[sweep].rows
     ]
     varied += [(name, variant.of, variant.settings) for name, variant in SWEEPS[sweep].items()]
-    return as_json([{**table_row(dataset, row), "of": of, "settings": settings} for row, of, settings in varied])
+    return as_json(
+        [
+            {**table_row(dataset, row), "geometries": ["raw"], "of": of, "settings": settings}
+            for row, of, settings in varied
+        ]
+    )
 
 
 def published(dataset, row):
@@ -361,7 +366,7 @@ def figure_inputs(wildcards):
         return [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".log.csv")]
     if wildcards.figure in SWEEPS:
         rows = [*CONFIGURATION.sweeps[wildcards.figure].rows, *SWEEPS[wildcards.figure]]
-        return row_files(dataset, "metrics.json", rows)
+        return [file for file in row_files(dataset, "metrics.json", rows) if "/raw/" in file]
     files = {"quality": "metrics.json", "energy": "energies.parquet", "relaxation": "energies.parquet"}
     return row_files(dataset, files.get(wildcards.figure, "samples.parquet"))
 
