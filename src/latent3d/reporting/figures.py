@@ -88,6 +88,8 @@ def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figur
         lines.setdefault((row.of, *(str(row.settings[key]) for key in others)), []).append(row)
     styles = dict(zip(dict.fromkeys(line[1:] for line in lines), LINE_STYLES * len(lines), strict=False))
     position = {row.name: row for row in rows}
+    values = [row.settings[swept] for row in rows]
+    wide = max(values) > 8 * min(values) > 0
     for axis, panel in zip(axes, PANELS, strict=True):
         column = next(quantity.column for quantity in QUALITY if quantity.name == panel)
         for line, members in lines.items():
@@ -99,7 +101,7 @@ def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figur
             own = [row.name in line for row in members]
             axis.scatter(x, y, s=16, color=[shade if mark else "white" for mark in own], edgecolor=shade, zorder=3)
         axis.set(title=header(column).split(" (")[0], xlabel=swept.split(".")[-1].replace("_", " "), ylim=(-2, 102))
-        if max(x) > 8 * min(x) > 0:
+        if wide:
             axis.set_xscale("log")
     axes[0].set_ylabel("% of requested samples")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
