@@ -47,6 +47,6 @@ def test_eight_molecules_are_learnt_by_heart(system, from_smiles, tmp_path):
     found = [canonical_smiles(mol) if (mol := sanitised(perceive_bonds(m)[0])) else None for m in made]
     recalled = np.isin(np.array(found, dtype=object), list(known))
     print(f"{system}: atoms {stable.mean():.3f}, molecules {whole.mean():.2f} stable, {recalled.mean():.2f} known")
-    # Clouds have no stable molecule, and none of these graphs.
-    assert whole.mean() > 0.35
-    assert recalled.mean() > 0.45
+    # Of random clouds none is stable, and none has one of these graphs.
+    assert whole.mean() > 0.5
+    assert recalled.mean() > 0.6

@@ -49,12 +49,15 @@ def fit(
 def validation_bound(model: AtomDiffusion, data: Molecules, trained: Clouds, run: Run) -> dict[str, float] | None:
     """Bound on -log p(x, h, N) of the first validation molecules with EMA weights: mean, standard error, nats.
 
-    Molecules with an element or a number of atoms that training did not have would have no density: they are left out.
+    Molecules with an element or a number of atoms that training did not have would have no density: they are left out,
+    and counted.
     """
-    clouds, _ = read_clouds(data.split("valid"), trained.elements)
+    molecules = data.split("valid")
+    clouds, _ = read_clouds(molecules, trained.elements)
     widest = max(clouds.mask.shape[1], trained.mask.shape[1])
     frequency = torch.bincount(trained.sizes.cpu(), minlength=widest + 1) / len(trained)
-    rows = torch.nonzero(frequency[clouds.sizes] > 0).flatten()[:VALIDATION_MOLECULES]
+    possible = torch.nonzero(frequency[clouds.sizes] > 0).flatten()
+    rows, left_out = possible[:VALIDATION_MOLECULES], len(molecules) - len(possible)
     if len(rows) < 2:
         return None
     generator = torch.Generator().manual_seed(run.seed)
@@ -65,10 +68,11 @@ def validation_bound(model: AtomDiffusion, data: Molecules, trained: Clouds, run
         found[places] = model.bound(batch, generator).double().cpu() - frequency[clouds.sizes[part]].log()
     mean, error = found.mean().item(), (found.std() / len(found) ** 0.5).item()
     print(
-        f"diffusion: bound on -log p of {len(found)} validation molecules: {mean:.1f} ± {error:.1f} nats",
+        f"diffusion: bound on -log p of {len(found)} validation molecules: {mean:.1f} ± {error:.1f} nats "
+        f"({left_out} without a density left out)",
         file=sys.stderr,
     )
-    return {"mean": mean, "standard_error": error, "molecules": len(found)}
+    return {"mean": mean, "standard_error": error, "molecules": len(found), "left_out": left_out}
 
 
 def training_clouds(data: Molecules) -> Clouds:
