@@ -201,6 +201,10 @@ def test_every_command_is_one_that_the_package_has(snakemake):
         ),
         ("sweeps: {steps: {rows: [emd]}}", "config key sweeps.steps.rows: there is no row 'emd'. Did you mean 'edm'?"),
         ("sweeps: {quality: {datasets: [], rows: [edm], vary: {sampling.steps: [5]}}}", "and none of quality, energy"),
+        (
+            "sweeps: {mine: {datasets: [], rows: [edm], vary: {sampling.steps: [5], sampling.sampler: [ddim]}}}",
+            "the last setting, 'sampling.sampler', is the x-axis: give it numbers, or put it before.",
+        ),
         ("sweeps: {steps: {vary: {stepz: [5]}}}", "'stepz' must have the form stage.hyper-parameter"),
         ("sweeps: {steps: {vary: {sampling.stepz: [5]}}}", "unknown hyper-parameter 'stepz'. Did you mean 'steps'?"),
         ("all: [mni]", "config key all: there is no dataset 'mni'. Did you mean 'mini'?"),

@@ -17,7 +17,7 @@ from pydantic import (
 
 
 def _unique(values: list[Any]) -> list[Any]:
-    if len(set(values)) < len(values):
+    if any(value in values[:place] for place, value in enumerate(values)):
         raise ValueError("every entry may stand here once")
     return values
 

@@ -116,6 +116,9 @@ def _check_sweep(name: str, sweep: Sweep, configuration: Configuration) -> None:
     for key in sweep.vary:
         if "." not in key:
             raise UserError(f"{where}.vary: {key!r} must have the form stage.hyper-parameter, e.g. sampling.steps.")
+    axis, values = list(sweep.vary.items())[-1]
+    if not all(isinstance(value, int | float) for value in values):
+        raise UserError(f"{where}.vary: the last setting, {axis!r}, is the x-axis: give it numbers, or put it before.")
     for variant in variants(configuration, name):
         if variant in configuration.rows:
             raise UserError(f"{where}: its variant {variant!r} has the name of a row. Rename the row.")
