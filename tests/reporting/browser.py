@@ -43,8 +43,16 @@ class Page:
         self._reader, self._writer, self._unread, self._number = reader, writer, b"", 0
         self.events: list[dict] = []
         self._session: str | None = None
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._target: str | None = None
+
+    def _renew(self) -> None:
+        """A tab of its own for every page: what the last page still says late belongs to another session."""
+        self._session = None
+        if self._target:
+            self.call("Target.closeTarget", targetId=self._target)
+        self._target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
+        self.events.clear()
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -59,7 +67,8 @@ class Page:
             if answer.get("id") == self._number:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return answer["result"]
-            self.events.append(answer)
+            if answer.get("sessionId") == self._session:
+                self.events.append(answer)
 
     def _receive(self, seconds: float = 120) -> dict:
         deadline = time.monotonic() + seconds
@@ -72,7 +81,8 @@ class Page:
         return json.loads(text)
 
     def open(self, path: Path, width: int = 1400, height: int = 900, mobile: bool = False) -> None:
-        """Open a file, with a window of that size, and wait until it has loaded."""
+        """Open a file in a new tab, with a window of that size, and wait until it has loaded."""
+        self._renew()
         self.resize(width, height, mobile)
         self.call("Page.navigate", url=path.resolve().as_uri())
         self.wait("document.readyState === 'complete' && location.protocol === 'file:'")

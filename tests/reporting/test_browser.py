@@ -25,7 +25,6 @@ def browser(tmp_path_factory):
 @pytest.fixture
 def page(browser, report):
     """The report of `toy`, freshly opened; whatever a test does, the console stays empty and the network unused."""
-    browser.events.clear()
     browser.open(report)
     yield browser
     assert browser.errors() == []
@@ -54,11 +53,21 @@ def picture(page, path):
 
 def test_the_console_tells_of_an_error_and_of_a_request(browser, tmp_path):
     (tmp_path / "bad.html").write_text("<script>fetch('file:///nothing.json'); nonsense()</script>")
-    browser.events.clear()
     browser.open(tmp_path / "bad.html")
     browser.wait("true")
     assert any("nonsense" in error for error in browser.errors())
     assert any("nothing.json" in url for url in browser.requests())
+
+
+def test_what_the_last_page_says_late_is_not_the_next_ones(browser, tmp_path):
+    (tmp_path / "late.html").write_text("<script>setInterval(() => console.error('late'), 1)</script>")
+    (tmp_path / "good.html").write_text("good")
+    browser.open(tmp_path / "late.html")
+    browser.wait("true")
+    browser.open(tmp_path / "good.html")
+    browser.wait("true")
+    assert browser.errors() == []
+    assert len(browser.requests()) == 1
 
 
 @pytest.mark.parametrize(("width", "mobile"), [(1400, False), (400, True)])
