@@ -90,7 +90,7 @@ ROWS = [
         "position": 5,
         "geometries": ["raw", "mmff"],
         "train_seeds": [0, 1],
-        "stages": ["topology", "diffusion"],
+        "stages": {"topology": "ours", "diffusion": "ours"},
         "autoencoder": True,
         "published": {"raw": "ldm3dg_no_mmff", "mmff": "ldm3dg"},
     },

@@ -22,6 +22,7 @@ from latent3d.config import (
     autoencoder_stages,
     for_dataset,
     hyperparameters,
+    owners,
     parse_configuration,
     system_defaults,
     variants,
@@ -96,6 +97,8 @@ SYSTEMS = {
     **{name: SystemDefaults(stages={}, hyperparameters={}) for name in SUBMISSIONS},
     **{name: system_defaults(row.base) for name, row in SWEPT.items()},
 }
+# Who trains the stages that rows share, by preset.
+OWNERS = {preset: owners(ROWS, preset) for preset in {dataset.preset for dataset in CONFIGURATION.datasets.values()}}
 GEOMETRIES_OF = {name: tuple(row.geometries) for name, row in {**ROWS, **SUBMISSIONS}.items()}
 
 
@@ -136,14 +139,10 @@ def source_of(row):
     return None if row in SUBMISSIONS else ROWS[row].samples_of
 
 
-def weights_of(row):
-    """The row whose weights a row samples with: its own, unless its configuration names another."""
-    return row if row in SUBMISSIONS else ROWS[row].weights_of or row
-
-
-def stages_of(row):
-    """The stages that are trained for a row itself."""
-    return list(SYSTEMS[row].stages) if weights_of(row) == row else []
+def owners_of(dataset, row):
+    """{stage: row that trains it} of the stages of a row: rows that are set alike share what is trained."""
+    of = OWNERS[CONFIGURATION.datasets[dataset].preset]
+    return {stage: of[row, stage] for stage in SYSTEMS[row].stages}
 
 
 def sample_seeds(dataset, row):
@@ -175,13 +174,15 @@ def of_samples(geometries, seeds, file):
     return expand(folder, seed=seeds, geometry=geometries, file=file)
 
 
-def stage_files(dataset, row, ending, stages=None):
-    """One file per training seed and trained stage of a row."""
-    return [
-        f"results/{dataset}/{row}/train{seed}/{stage}{ending}"
+def stage_files(dataset, ending):
+    """One file per training seed and trained stage of the rows of a dataset."""
+    files = [
+        f"results/{dataset}/{owner}/train{seed}/{stage}{ending}"
+        for row in rows_of(dataset)
         for seed in train_seeds(dataset, row)
-        for stage in (stages_of(row) if stages is None else stages)
+        for stage, owner in owners_of(dataset, row).items()
     ]
+    return list(dict.fromkeys(files))
 
 
 def row_files(dataset, file, rows=None):
@@ -196,14 +197,21 @@ def row_files(dataset, file, rows=None):
 
 
 def autoencoder_rows(dataset):
-    """Rows of a dataset whose system can reconstruct molecules."""
-    return [row for row in rows_of(dataset) if SYSTEMS[row].autoencoder and stages_of(row)]
+    """Rows of a dataset whose system can reconstruct molecules; of those that share all of it the first."""
+    found = {}
+    for row in rows_of(dataset):
+        if SYSTEMS[row].autoencoder:
+            by = owners_of(dataset, row)
+            found.setdefault(tuple(by[stage] for stage in autoencoder_stages(ROWS[row].base)), row)
+    return list(found.values())
 
 
 def weights(wildcards, stages):
     """Weights files of some stages for the row and training seed of a job."""
-    folder = f"results/{wildcards.dataset}/{weights_of(wildcards.row)}/train{wildcards.train_seed}"
-    return [f"{folder}/{stage}.safetensors" for stage in stages]
+    by = owners_of(wildcards.dataset, wildcards.row)
+    return [
+        f"results/{wildcards.dataset}/{by[stage]}/train{wildcards.train_seed}/{stage}.safetensors" for stage in stages
+    ]
 
 
 def named(files):
@@ -274,7 +282,7 @@ def table_row(dataset, row):
         "geometries": GEOMETRIES_OF[row],
         "train_seeds": train_seeds(dataset, row),
         "sample_seeds": sample_seeds(dataset, row),
-        "stages": stages_of(row),
+        "stages": owners_of(dataset, row),
         "autoencoder": row in autoencoder_rows(dataset),
         "samples_of": source_of(row),
         "submission": row in SUBMISSIONS,
@@ -346,8 +354,12 @@ def table_inputs(wildcards):
     if wildcards.table in ("distribution", "energy"):
         return row_files(dataset, "metrics.json")
     if wildcards.table == "autoencoder":
-        return [f for row in autoencoder_rows(dataset) for f in stage_files(dataset, row, ".json", ["reconstruction"])]
-    trained = [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".run.json")]
+        return [
+            f"results/{dataset}/{row}/train{seed}/reconstruction.json"
+            for row in autoencoder_rows(dataset)
+            for seed in train_seeds(dataset, row)
+        ]
+    trained = stage_files(dataset, ".run.json")
     # What a submission cost is not known.
     return trained + row_files(dataset, "run.json", [row for row in rows_of(dataset) if row not in SUBMISSIONS])
 
@@ -363,7 +375,7 @@ def figure_inputs(wildcards):
     """Measurements behind a figure."""
     dataset = wildcards.dataset
     if wildcards.figure == "training":
-        return [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".log.csv")]
+        return stage_files(dataset, ".log.csv")
     if wildcards.figure in SWEEPS:
         rows = [*CONFIGURATION.sweeps[wildcards.figure].rows, *SWEEPS[wildcards.figure]]
         return [file for file in row_files(dataset, "metrics.json", rows) if "/raw/" in file]
@@ -374,9 +386,7 @@ def figure_inputs(wildcards):
 def tables_and_figures(dataset):
     """All tables and figures of a dataset."""
     names = ["distribution", "energy", "cost"] + (["autoencoder"] if autoencoder_rows(dataset) else [])
-    figures = ["quality", "energy", "relaxation", "samples"] + (
-        ["training"] if any(stages_of(row) for row in rows_of(dataset)) else []
-    )
+    figures = ["quality", "energy", "relaxation", "samples"] + (["training"] if stage_files(dataset, "") else [])
     figures += [name for name, sweep in CONFIGURATION.sweeps.items() if dataset in sweep.datasets]
     return [
         f"results/table_{dataset}.csv",

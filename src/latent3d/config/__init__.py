@@ -6,6 +6,7 @@ The Snakefile and the command line both read configuration through `parse_config
 
 from latent3d.config.models import FIGURES, TABLES, Configuration, Dataset, Geometry, Metrics, Row, SystemDefaults
 from latent3d.config.parse import for_dataset, parse_configuration, parse_dataset
+from latent3d.config.sharing import owners
 from latent3d.config.sweeps import variants
 from latent3d.config.systems import (
     autoencoder_stages,
@@ -32,6 +33,7 @@ __all__ = [
     "check_weights",
     "for_dataset",
     "hyperparameters",
+    "owners",
     "parse_configuration",
     "parse_dataset",
     "system_defaults",

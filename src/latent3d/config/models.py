@@ -89,7 +89,6 @@ class Row(_Strict):
         default_factory=dict, description="hyper-parameters that differ from the defaults: {stage: {name: value}}"
     )
     samples_of: str | None = Field(None, description="row whose samples this row starts from (control rows)")
-    weights_of: str | None = Field(None, description="row whose trained weights this row samples with")
     geometries: Geometries = Field(["raw", "mmff"], description="raw, and after MMFF94 (at most 200 iterations)")
     published: dict[Geometry, str] | None = Field(
         None, description="system id in the table of published numbers, by geometry; those of the system if absent"

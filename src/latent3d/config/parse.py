@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from latent3d.config.models import FIGURES, TABLES, Configuration, Dataset, Row, Sweep
+from latent3d.config.models import FIGURES, TABLES, Configuration, Dataset, Sweep
 from latent3d.config.plain import suggest, validate
 from latent3d.config.sweeps import variants
 from latent3d.config.systems import system_defaults
@@ -64,8 +64,6 @@ def _check_references(configuration: Configuration) -> None:
                 f"config key rows.{name}.samples_of: {row.samples_of!r} starts from the samples of another row itself. "
                 "Name a row that makes its own."
             )
-        if row.weights_of is not None:
-            _check_weights_of(name, row, configuration)
     for name, sweep in configuration.sweeps.items():
         _check_sweep(name, sweep, configuration)
     for name, dataset in configuration.datasets.items():
@@ -88,18 +86,6 @@ def _check_references(configuration: Configuration) -> None:
                 f"config key datasets.{name}.preset: no system has a preset {dataset.preset!r}."
                 + suggest(dataset.preset, known_presets)
             )
-
-
-def _check_weights_of(name: str, row: Row, configuration: Configuration) -> None:
-    where = f"config key rows.{name}.weights_of:"
-    if row.weights_of not in configuration.rows:
-        raise UserError(f"{where} there is no row {row.weights_of!r}.{suggest(row.weights_of, configuration.rows)}")
-    owner = configuration.rows[row.weights_of]
-    if owner.weights_of is not None or not system_defaults(owner.base).stages:
-        raise UserError(f"{where} {row.weights_of!r} trains nothing itself. Name a row that does.")
-    stages = [stage for stage in {*row.overrides, *owner.overrides} if stage != "sampling"]
-    if row.base != owner.base or any(row.overrides.get(stage) != owner.overrides.get(stage) for stage in stages):
-        raise UserError(f"{where} the row differs from {row.weights_of!r} in more than overrides of `sampling`.")
 
 
 def _check_sweep(name: str, sweep: Sweep, configuration: Configuration) -> None:

@@ -17,7 +17,7 @@ class Variant:
 
 
 def variants(configuration: Configuration, sweep: str) -> dict[str, Variant]:
-    """The rows of a sweep by name, e.g. `edm-ddim-50`. Those that vary sampling alone use the weights of their row.
+    """The rows of a sweep by name, e.g. `edm-ddim-50`.
 
     Only raw samples are drawn, and only the metrics that need no energies are measured.
     """
@@ -30,9 +30,7 @@ def variants(configuration: Configuration, sweep: str) -> dict[str, Variant]:
             for key, value in zip(vary, values, strict=True):
                 stage, _, name = key.partition(".")
                 overrides.setdefault(stage, {})[name] = value
-            trained_anew = any(not key.startswith("sampling.") for key in vary)
-            weights_of = None if trained_anew else row.weights_of or of
-            changed = {"overrides": overrides, "weights_of": weights_of, "geometries": ["raw"], "published": {}}
+            changed = {"overrides": overrides, "geometries": ["raw"], "published": {}}
             settings = dict(zip(vary, values, strict=True))
             found["-".join([of, *map(str, values)])] = Variant(of, settings, row.model_copy(update=changed))
     return found

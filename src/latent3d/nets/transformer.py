@@ -26,10 +26,15 @@ class TransformerBlock(nn.Module):
 
     def attend(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """Multi-head self-attention. x [B, N, D] -> [B, N, D]."""
-        batch, tokens, width = x.shape
-        q, k, v = self.qkv(x).view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # [B, H, N, D/H]
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(batch, self.heads, -1, -1))
-        return self.out(attended.transpose(1, 2).reshape(batch, tokens, width))
+        return self.out(attention(self.qkv(x), bias, self.heads))
+
+
+def attention(qkv: torch.Tensor, bias: torch.Tensor, heads: int) -> torch.Tensor:
+    """Multi-head attention [B, N, D] of queries, keys and values side by side [B, N, 3 D]; bias as in the block."""
+    batch, tokens, _ = qkv.shape
+    q, k, v = qkv.view(batch, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)  # [B, H, N, D/H]
+    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(batch, heads, -1, -1))
+    return attended.transpose(1, 2).reshape(batch, tokens, -1)
 
 
 def padding_bias(mask: torch.Tensor) -> torch.Tensor:

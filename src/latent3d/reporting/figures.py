@@ -12,7 +12,7 @@ from latent3d.errors import UserError
 from latent3d.metrics.registry import QUALITY, header
 from latent3d.reporting.drawings import samples_figure
 from latent3d.reporting.energy_figures import energy_figure, relaxation_figure
-from latent3d.reporting.rows import TableRow, training_folders
+from latent3d.reporting.rows import TableRow, stage_file
 from latent3d.reporting.style import LINE_STYLES, colour, save
 from latent3d.reporting.tables import quality_table
 
@@ -111,7 +111,11 @@ def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figur
 
 def training_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
     """Training loss over steps: one panel per row and stage, one line per training seed."""
-    panels = [(row, stage) for row in rows for stage in row.stages]
+    panels: dict[tuple[str, str], TableRow] = {}
+    for row in rows:
+        for stage, trained_by in row.stages.items():
+            if trained_by == row.name or (trained_by, stage) not in panels:
+                panels[trained_by, stage] = row
     if not panels:
         raise UserError(f"No row of {dataset} has a trained stage, so there is no training figure to draw.")
     columns = min(3, len(panels))
@@ -119,10 +123,10 @@ def training_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Fi
     figure, axes = plt.subplots(lines, columns, figsize=(3.6 * columns, 2.6 * lines), squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
-    for axis, (row, stage) in zip(axes.flat, panels, strict=False):
+    for axis, ((_, stage), row) in zip(axes.flat, panels.items(), strict=False):
         axis.set(title=f"{row.name}: {stage}", xlabel="step", ylabel="loss")
-        for number, (seed, folder) in enumerate(training_folders(results, dataset, row)):
-            log = pd.read_csv(folder / f"{stage}.log.csv")
+        for number, seed in enumerate(row.train_seeds):
+            log = pd.read_csv(stage_file(results, dataset, row, stage, seed, ".log.csv"))
             style = LINE_STYLES[number % len(LINE_STYLES)]
             axis.plot(
                 log["step"],

@@ -17,7 +17,8 @@ class TableRow(BaseModel):
     """One row of config.yaml, resolved for one dataset.
 
     `position` is the row's place in config.yaml, which fixes its colour in every figure. `published` maps a geometry
-    to the system id whose published numbers stand beside ours. In a sweep, `of` is the row that this one varies, and
+    to the system id whose published numbers stand beside ours. `stages` maps a trained stage to the row that trains it
+    (rows that are set alike share what is trained). In a sweep, `of` is the row that this one varies, and
     `settings` what is varied.
     """
 
@@ -29,7 +30,7 @@ class TableRow(BaseModel):
     geometries: list[Geometry]
     train_seeds: list[int]
     sample_seeds: list[int]
-    stages: list[str] = []
+    stages: dict[str, str] = {}
     autoencoder: bool = False
     samples_of: str | None = None
     submission: bool = False
@@ -54,6 +55,11 @@ def training_folders(results: Path, dataset: str, row: TableRow) -> Iterator[tup
     """(training seed, folder with its weights) of a row."""
     for seed in row.train_seeds:
         yield seed, results / dataset / row.name / f"train{seed}"
+
+
+def stage_file(results: Path, dataset: str, row: TableRow, stage: str, seed: int, ending: str) -> Path:
+    """A file of a trained stage of a row, `.run.json` or `.log.csv`: it lies with the row that trains the stage."""
+    return results / dataset / row.stages[stage] / f"train{seed}" / f"{stage}{ending}"
 
 
 def sample_folders(results: Path, dataset: str, row: TableRow, geometry: str) -> list[Path]:

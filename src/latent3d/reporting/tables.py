@@ -16,7 +16,7 @@ from latent3d.files import atomic_path, read_json
 from latent3d.metrics.energies import CALCULATIONS
 from latent3d.metrics.registry import AUTOENCODER, DISTRIBUTION, ENERGY, FAMILIES, QUALITY, Quantity
 from latent3d.reporting.published import published_distances, published_values
-from latent3d.reporting.rows import TableRow, describe_subset, sample_folders, training_folders
+from latent3d.reporting.rows import TableRow, describe_subset, sample_folders, stage_file, training_folders
 
 
 def make_table(
@@ -152,16 +152,16 @@ def cost_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFram
     """Weights, training time by stage (autoencoders included), time per sampled molecule, peak memory, device.
 
     `parameters` counts all numbers in the weights files: what was learned, and the constants kept with it (mean
-    and scale of the codes). A row with `samples_of` counts its own work alone, e.g. embedding graphs: what it starts
-    from costs what the row of that name says.
+    and scale of the codes). Stages that rows share were trained once and count for each. A row with `samples_of`
+    counts its own work alone, e.g. embedding graphs: what it starts from costs what the row of that name says.
     """
     lines = []
     for row in rows:
         if row.submission:
             continue
         stages = [
-            {stage: read_json(folder / f"{stage}.run.json") for stage in row.stages}
-            for _, folder in training_folders(results, dataset, row)
+            {stage: read_json(stage_file(results, dataset, row, stage, seed, ".run.json")) for stage in row.stages}
+            for seed in row.train_seeds
         ]
         samplings = _sampling_runs(results, dataset, row, "raw")
         relaxations = _sampling_runs(results, dataset, row, "mmff") if "mmff" in row.geometries else []
