@@ -22,7 +22,7 @@ def folder(tmp_path_factory, dataset):
 
 
 TRAIN = ["train", "latent3d", "topology", "--data", "dataset.parquet", "--out", "x.safetensors"]
-SAMPLE = ["sample", "latent3d", "--data", "dataset.parquet", "--count", "5", "--seed", "0", "--out", "o"]
+SAMPLE = ["sample", "--system", "latent3d", "--data", "dataset.parquet", "--count", "5", "--seed", "0", "--out", "o"]
 RECONSTRUCT = ["reconstruct", "latent3d", "--data", "dataset.parquet", "--out", "r.json"]
 WEIGHTS = [
     word

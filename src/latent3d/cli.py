@@ -31,6 +31,7 @@ from latent3d.errors import StoppedEarly, UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Option = typer.Option
+RELEASED = "qm9_20k"  # dataset of the released weights that are taken unless another is named
 Argument = typer.Argument
 
 
@@ -91,15 +92,18 @@ def _train(
 
 @app.command("sample")
 def _sample(
-    system: str = Argument(help="name of the system"),
-    data: Path = Option(help="dataset.parquet"),
-    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage"),
+    system: str = Option(help="name of the system"),
+    data: Path | None = Option(None, help="dataset.parquet; controls alone draw from it"),
+    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage; without them those that were released"),
+    released: str = Option(RELEASED, help="dataset on which released weights were trained"),
     preset: str = Option("default", help="preset of the system's defaults.yaml"),
     hyperparameters: str = Option("{}", help="JSON: hyper-parameters of `sampling` that differ from the preset"),
     count: int = Option(min=1, help="samples per seed"),
-    seed: list[int] = Option(help="sampling seed; give it once per seed"),
+    seed: list[int] = Option([0], help="sampling seed; give it once per seed"),
     source: Path | None = Option(None, help="control rows: folder of the row whose samples are used"),
-    out: Path = Option(help="folder; sample{SEED}/raw/samples.parquet is written for every seed"),
+    out: Path = Option(
+        help="molecule file of one seed (.sdf, .xyz, .smi, .parquet), or folder: sample{SEED}/raw/samples.parquet in it"
+    ),
     checkpoints: Path = Option(Path("checkpoints"), help="folder for unfinished work"),
     shard: str | None = Option(
         None, help="I/N: only the I-th of N parts, which waits in --checkpoints for a call without"
@@ -109,18 +113,24 @@ def _sample(
     """Draw samples; continues where an interrupted run stopped."""
     from latent3d.molecules.parquet import read_parquet
     from latent3d.run import Run, resolve_device
-    from latent3d.sampling import sample_seed
+    from latent3d.sampling import sample_file, sample_seed
+    from latent3d.training.release import released_weights
 
-    files = _named_files(weights)
+    files = _named_files(weights) if weights else released_weights(system, released)
     check_weights(f"sampling from system {system!r}", files, system_defaults(system).stages)
     settings = _resolved(system, "sampling", preset, hyperparameters)
     _check_stages_of(files, system)
-    molecules = read_parquet(data)
+    molecules = None if data is None else read_parquet(data)
+    part = None if shard is None else _shard(shard)
     for one in seed:
         run = Run(one, checkpoints, resolve_device(device))
-        folder = out / f"sample{one}" / "raw"
-        part = None if shard is None else _shard(shard)
-        sample_seed(system, files, data, molecules, settings, run, count, source, folder, part)
+        if out.suffix:
+            if len(seed) > 1 or part:
+                raise UserError(f"--out {out}: a file holds the samples of one --seed, without --shard. Give a folder.")
+            sample_file(system, files, data, molecules, settings, run, count, source, out)
+        else:
+            folder = out / f"sample{one}" / "raw"
+            sample_seed(system, files, data, molecules, settings, run, count, source, folder, part)
 
 
 @app.command("submission")
@@ -212,6 +222,20 @@ def _prepare(
     from latent3d.datasets.prepare import prepare
 
     prepare(file, out, settings, processes)
+
+
+@app.command("release")
+def _release(
+    dataset: str = Argument(help="name of the dataset, a folder under --results"),
+    row: str = Argument(help="row whose weights are released"),
+    seed: int = Option(0, help="training seed"),
+    results: Path = Option(Path("results"), help="folder with the weights and tables"),
+    out: Path = Option(Path("resources/checkpoints"), help="folder of released weights"),
+) -> None:
+    """Write the weights of a row in half precision, with a card of what they measured, for others to sample with."""
+    from latent3d.training.release import release
+
+    release(results, dataset, row, seed, out)
 
 
 @app.command("table")

@@ -55,6 +55,11 @@ def beside(samples: Path, name: str) -> Path:
     return samples.with_name(name if own in ("samples", "dataset") else f"{own}.{name}")
 
 
+def resource(name: str) -> Path:
+    """A file or folder of the repository's resources/ (only a checkout has them, an installed package does not)."""
+    return Path(__file__).parents[2] / "resources" / name
+
+
 def part_of(items: range, number: int, parts: int) -> range:
     """The items of the number-th (from 1) of so many parts of nearly equal size."""
     first, last = (len(items) * bound // parts for bound in (number - 1, number))

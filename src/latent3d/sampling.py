@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from latent3d.errors import UserError
 from latent3d.files import hash_configuration, hash_file, part_of
 from latent3d.molecules.molecules import Molecules, concatenate
 from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
-from latent3d.molecules.read import has_coordinates, read_molecules
+from latent3d.molecules.read import check_format, has_coordinates, read_molecules, write_molecules
 from latent3d.run import Run, versions, write_run
 from latent3d.systems import load_system
 
@@ -21,8 +22,8 @@ CHUNK = 100
 def sample_seed(
     system: str,
     weights: dict[str, Path],
-    data_file: Path,
-    data: Molecules,
+    data_file: Path | None,
+    data: Molecules | None,
     hyperparameters: dict[str, Any],
     run: Run,
     count: int,
@@ -40,7 +41,7 @@ def sample_seed(
     depends_on = {
         "system": system,
         "weights_sha256": {stage: hash_file(path) for stage, path in weights.items()},
-        "data_sha256": hash_file(data_file),
+        "data_sha256": None if data_file is None else hash_file(data_file),
         "hyperparameters": hyperparameters,
         "device": run.device,
         "source_sha256": _source_hash(source, run.seed),
@@ -86,6 +87,27 @@ def sample_seed(
 
 def _source_hash(source: Path | None, seed: int) -> str | None:
     return None if source is None else hash_file(source / f"sample{seed}" / "raw" / "samples.parquet")
+
+
+def sample_file(
+    system: str,
+    weights: dict[str, Path],
+    data_file: Path | None,
+    data: Molecules | None,
+    hyperparameters: dict[str, Any],
+    run: Run,
+    count: int,
+    source: Path | None,
+    out: Path,
+) -> None:
+    """The same as one molecule file, in the format of its suffix; what a format cannot hold is left out."""
+    check_format(out)
+    with tempfile.TemporaryDirectory() as folder:
+        sample_seed(system, weights, data_file, data, hyperparameters, run, count, source, Path(folder))
+        samples = read_parquet(Path(folder, "samples.parquet"))
+    write_molecules(out, samples)
+    failed = int((samples.table["status"] != "ok").sum())
+    print(f"{out}: {count} samples of {system}, {failed} of them failed", file=sys.stderr)
 
 
 def submit(file: Path, seed: int, out: Path) -> None:

@@ -171,7 +171,7 @@ def sampling_command(folder, weights, out, count=250):
     named = [word for stage, path in weights.items() for word in ("--weights", f"{stage}={path}")]
     arguments = ["--data", folder / "dataset.parquet", "--hyperparameters", json.dumps(HYPERPARAMETERS["sampling"])]
     more = ["--count", count, "--seed", 3, "--out", out, "--checkpoints", out / "work", "--device", "cpu"]
-    return ["sample", "latent3d", *arguments, *named, *more]
+    return ["sample", "--system", "latent3d", *arguments, *named, *more]
 
 
 def test_sampling_killed_in_the_middle_ends_with_the_same_bytes(folder, weights):

@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 # The package of this checkout, in the workflow itself and in every job (also where a conda environment holds the rest).
@@ -122,12 +123,41 @@ def as_json(value):
 def rows_of(dataset):
     """The rows of a dataset's tables: systems, then submissions."""
     submitted = [name for name, submission in SUBMISSIONS.items() if dataset in submission.datasets]
-    return for_dataset(CONFIGURATION, dataset, "rows") + submitted
+    return [row for row in for_dataset(CONFIGURATION, dataset, "rows") if can_be_made(dataset, row)] + submitted
+
+
+def released_file(dataset, row, stage, ending=".safetensors"):
+    """A file of the released weights of a row's stage."""
+    return f"{RESOURCES}/checkpoints/{dataset}/{row}/{stage}{ending}"
+
+
+@cache
+def can_be_made(dataset, row):
+    """False where weights are not to be trained, and those of the row's configuration were not released."""
+    if CONFIGURATION.weights == "train":
+        return True
+    preset = CONFIGURATION.datasets[dataset].preset
+    for stage, owner in owners_of(dataset, row).items():
+        run = Path(released_file(dataset, owner, stage, ".run.json"))
+        if not run.is_file():
+            return False
+        if json.loads(run.read_text())["hyperparameters"] != hyperparameters(ROWS[row], stage, preset):
+            return False
+    return source_of(row) is None or can_be_made(dataset, source_of(row))
+
+
+def sweeps_of(dataset):
+    """Names of the sweeps whose figures are made of a dataset."""
+    return [
+        name
+        for name, sweep in CONFIGURATION.sweeps.items()
+        if dataset in sweep.datasets and all(can_be_made(dataset, row) for row in [*sweep.rows, *SWEEPS[name]])
+    ]
 
 
 def train_seeds(dataset, row):
-    """Training seeds of a row; a row that depends on no training is made once."""
-    if row in SUBMISSIONS:
+    """Training seeds of a row; a row that depends on no training, or on weights that were released, is made once."""
+    if row in SUBMISSIONS or CONFIGURATION.weights == "released":
         return [0]
     seeds = for_dataset(CONFIGURATION, dataset, "train_seeds")
     trained = SYSTEMS[row].stages or SYSTEMS[source_of(row) or row].stages
@@ -387,7 +417,7 @@ def tables_and_figures(dataset):
     """All tables and figures of a dataset."""
     names = ["distribution", "energy", "cost"] + (["autoencoder"] if autoencoder_rows(dataset) else [])
     figures = ["quality", "energy", "relaxation", "samples"] + (["training"] if stage_files(dataset, "") else [])
-    figures += [name for name, sweep in CONFIGURATION.sweeps.items() if dataset in sweep.datasets]
+    figures += sweeps_of(dataset)
     return [
         f"results/table_{dataset}.csv",
         *(f"results/table_{name}_{dataset}.csv" for name in names),
@@ -404,6 +434,15 @@ def print_cost():
         if job.rule.name == "train":
             settings = json.loads(settings_of(job.wildcards, job.wildcards.stage))
             steps[dataset] += settings.get("steps", 0)
+    for dataset in set(jobs) & set(CONFIGURATION.datasets):
+        rows = for_dataset(CONFIGURATION, dataset, "rows")
+        missing = [row for row in rows if not can_be_made(dataset, row)]
+        if missing:
+            print(
+                f"latent3d: {dataset}: left out, since their weights were not released: {', '.join(missing)}",
+                file=sys.stderr,
+                flush=True,
+            )
     for dataset, count in jobs.items():
         training = f", {steps[dataset]:,} training steps" if steps[dataset] else ""
         print(

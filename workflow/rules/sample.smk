@@ -2,7 +2,7 @@
 
 SAMPLE_SHARDS = CONFIGURATION.sample_shards
 SAMPLE = (
-    "latent3d sample {params.system} --data {input.data:q} {params.weights}"
+    "latent3d sample --system {params.system} --data {input.data:q} {params.weights}"
     " --hyperparameters {params.hyperparameters:q} --count {params.requested} {params.seeds} {params.source}"
     " --checkpoints checkpoints --device {resources.device} --out {params.folder:q}"
 )

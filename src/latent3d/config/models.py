@@ -141,6 +141,7 @@ class Configuration(_Strict):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Precision = "32-true"
+    weights: Literal["train", "released"] = "train"
     train_seeds: Seeds = [0]
     sample_seeds: Seeds = [0, 1, 2]
     sample_count: PositiveInt = 10000

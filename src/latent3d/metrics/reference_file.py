@@ -18,7 +18,7 @@ from safetensors.numpy import save
 import latent3d
 from latent3d.datasets.qm9 import MIRROR_VARIABLE, make_qm9
 from latent3d.errors import UserError
-from latent3d.files import atomic_path, hash_configuration, hash_file
+from latent3d.files import atomic_path, hash_configuration, hash_file, resource
 from latent3d.metrics.geometry import GeometryHistogram
 from latent3d.metrics.profile import PARTS, Profile
 from latent3d.metrics.reference import Reference
@@ -129,7 +129,7 @@ def dataset_file(name: str, processes: int) -> Path:
         UserError: there is no such file, or QM9 cannot be had.
     """
     if name == "mini":
-        path = Path(latent3d.__file__).parents[2] / "resources" / "mini.parquet"
+        path = resource("mini.parquet")
         if not path.is_file():
             raise UserError("--reference mini: the embedded dataset is not here. Run latent3d from its repository.")
         return path

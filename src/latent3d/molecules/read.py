@@ -36,7 +36,7 @@ def read_molecules(path: Path | str) -> Molecules:
         UserError: the suffix is none of these; the file is missing, truncated, unreadable or too large.
     """
     path = Path(path)
-    suffix = _format(path)
+    suffix = check_format(path)
     if suffix == ".parquet" and path.is_file():
         _check_parquet_size(path)
     return _FORMATS[suffix][0](path)
@@ -44,7 +44,7 @@ def read_molecules(path: Path | str) -> Molecules:
 
 def has_coordinates(path: Path | str) -> bool:
     """False for SMILES files, whose molecules are graphs alone."""
-    return _format(Path(path)) not in (".smi", ".smiles")
+    return check_format(Path(path)) not in (".smi", ".smiles")
 
 
 def write_molecules(path: Path | str, molecules: Molecules) -> None:
@@ -53,10 +53,11 @@ def write_molecules(path: Path | str, molecules: Molecules) -> None:
     Raises:
         UserError: the suffix is unknown, the disk is full, or a column does not fit the format.
     """
-    _FORMATS[_format(Path(path))][1](path, molecules)
+    _FORMATS[check_format(Path(path))][1](path, molecules)
 
 
-def _format(path: Path) -> str:
+def check_format(path: Path) -> str:
+    """The suffix that names the format of a molecule file; UserError if there is none."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = bool(suffixes) and suffixes[-1] == ".gz"
     suffix = (suffixes[:-1] if packed else suffixes)[-1:]

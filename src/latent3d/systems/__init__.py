@@ -8,6 +8,7 @@ A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `con
         Load what sampling needs once; `draw` makes one molecule per sample index, in order, with the columns
         `sample_index`, `seed` and `status` (`ok` or the reason of the failure). The result of an index depends on
         (weights, seed, chunk of the index) alone. `source` is the folder of the row named by `samples_of`, if any.
+        `data` is None where somebody samples with released weights: what networks need of it is in their weights.
     reconstruct(weights, molecules, run) -> Reconstruction          (systems with `autoencoder: true`)
 """
 

@@ -47,7 +47,9 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})["latent3d"])
-            return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118 (not a mapping)
+            # Half precision is how released weights are kept, not what networks compute with.
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+            return {key: t.float() if t.dtype == torch.float16 else t for key, t in tensors.items()}, metadata
     except FileNotFoundError as error:
         raise UserError(
             f"{path} does not exist. Train this stage first (latent3d train), or check the path."

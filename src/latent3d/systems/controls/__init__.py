@@ -25,7 +25,7 @@ _ORDER, _SAMPLE = 0, 1
 
 
 def sampler(
-    weights: dict[str, Path], data: Molecules, hyperparameters: dict[str, Any], run: Run, source: Path | None
+    weights: dict[str, Path], data: Molecules | None, hyperparameters: dict[str, Any], run: Run, source: Path | None
 ) -> Draw:
     """Control molecules by sample index; each depends on (data, hyperparameters, seed, index) alone.
 
@@ -39,6 +39,9 @@ def sampler(
     Raises:
         UserError: unknown kind or split, an empty split, negative noise, or a source that is missing or too short.
     """
+
+    if data is None:
+        raise UserError("Controls are drawn from a dataset: give --data.")
 
     def draw(indices: range, seed: int) -> Molecules:
         molecules, status = _controls(data, hyperparameters, indices, seed, source)

@@ -16,7 +16,7 @@ from latent3d.training.weights import read_weights
 def sampler(
     kind: Kind,
     weights: dict[str, Path],
-    data: Molecules,
+    data: Molecules | None,
     hyperparameters: dict[str, Any],
     run: Run,
     source: Path | None,

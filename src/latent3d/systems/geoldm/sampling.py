@@ -19,7 +19,7 @@ from latent3d.systems.geoldm.models import load_autoencoder, load_denoiser
 def sampler(
     kind: Kind,
     weights: dict[str, Path],
-    data: Molecules,
+    data: Molecules | None,
     hyperparameters: dict[str, Any],
     run: Run,
     source: Path | None,

@@ -22,7 +22,7 @@ from latent3d.systems.latent3d.topology import TopologicalAutoencoder, encode_gr
 
 def sampler(
     weights: dict[str, Path],
-    data: Molecules,
+    data: Molecules | None,
     hyperparameters: dict[str, Any],
     run: Run,
     source: Path | None,
