@@ -88,10 +88,25 @@ def test_samplers_draw_from_the_data_given_the_exact_denoiser(sampler, objective
 
 def test_ddim_uses_the_start_alone_and_ddpm_one_draw_per_step():
     denoiser = Denoiser(ExactGaussian("v", "cosine"), "v", "cosine")
-    for sampler, expected in (("ddim", 1), ("ddpm", 11)):
+    for sampler, expected in (("ddim", 1), ("dpmpp", 1), ("ddpm", 11)):
         noise, given = draws(50)
         sample(denoiser, noise, 10, sampler)
         assert len(given) == expected
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_ddim_is_of_first_order_and_dpmpp_of_a_higher_one(objective):
+    denoiser = Denoiser(ExactGaussian(objective, "cosine"), objective, "cosine").double()
+
+    def error(sampler: str, steps: int) -> float:
+        start = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+        # The flow takes a normal number to the same quantile of the data.
+        return (sample(denoiser, lambda: start, steps, sampler) - (MEAN + STD * start)).abs().max().item()
+
+    # Second order needs small steps of log(alpha / sigma), which those next to pure noise never are: 1.5 is left.
+    for sampler, order in (("ddim", 1), ("dpmpp", 1.5)):
+        assert np.log2(error(sampler, 100) / error(sampler, 200)) == pytest.approx(order, abs=0.2)
+    assert error("dpmpp", 20) < 0.2 * error("ddim", 20)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -29,11 +29,12 @@ class TransformerBlock(nn.Module):
         return self.out(attention(self.qkv(x), bias, self.heads))
 
 
-def attention(qkv: torch.Tensor, bias: torch.Tensor, heads: int) -> torch.Tensor:
+def attention(qkv: torch.Tensor, bias: torch.Tensor | None, heads: int) -> torch.Tensor:
     """Multi-head attention [B, N, D] of queries, keys and values side by side [B, N, 3 D]; bias as in the block."""
     batch, tokens, _ = qkv.shape
     q, k, v = qkv.view(batch, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)  # [B, H, N, D/H]
-    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(batch, heads, -1, -1))
+    mask = None if bias is None else bias.expand(batch, heads, -1, -1)
+    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return attended.transpose(1, 2).reshape(batch, tokens, -1)
 
 

@@ -7,18 +7,19 @@ from latent3d.run import Run
 from latent3d.systems.latent3d.fitting import _fit_codes
 from latent3d.systems.latent3d.models import latent_diffusion
 
-H = {"width": 32, "blocks": 2, "steps": 400, "batch_size": 128, "learning_rate": 0.005, "warmup": 20, "ema": 0.98}
+H = {"width": 32, "blocks": 2, "heads": 4, "steps": 400, "batch_size": 128, "learning_rate": 0.005, "warmup": 20, "ema": 0.98}
 
 
-@pytest.mark.parametrize("conditions", [0, 3])
-def test_codes_are_drawn_from_their_density_given_others(conditions, tmp_path):
+@pytest.mark.parametrize("network", ["mlp", "transformer"])
+@pytest.mark.parametrize("conditions", [0, 4])
+def test_codes_are_drawn_from_their_density_given_others(network, conditions, tmp_path):
     generator = torch.Generator().manual_seed(0)
-    given = 2 + 0.5 * torch.randn(2000, 3, generator=generator)
+    given = 2 + 0.5 * torch.randn(2000, 4, generator=generator)
     noise = torch.randn(2000, 2, generator=generator)
     codes = torch.stack([100 * given[:, 0], -given[:, 1] + given[:, 2]], 1) + torch.tensor([5.0, 0.1]) * noise
-    h = hyperparameters(Row(base="latent3d", overrides={"diffusion_3d": H}), "diffusion_3d", "quick")
-    result, more = _fit_codes("diffusion_3d", codes[:, None], given[:, :conditions], h, Run(0, tmp_path))
-    model = latent_diffusion(more["dimension"], more["condition"], h)
+    h = hyperparameters(Row(base="latent3d", overrides={"diffusion_3d": {**H, "network": network}}), "diffusion_3d", "quick")
+    result, more = _fit_codes("diffusion_3d", codes[:, None], given[:, :conditions], 2, h, Run(0, tmp_path))
+    model = latent_diffusion("diffusion_3d", **more, h=h)
     model.load_state_dict(result.weights)
     model.eval()
     drawn = model.draw(given[:500, :conditions], Streams.of(0, range(500)), 50, "ddim")

@@ -86,7 +86,7 @@ def _fit_diffusion_2d(
 ) -> tuple[TrainingResult, dict[str, Any]]:
     topology = load_topology(weights["topology"], run.device)
     z_2d = encode_graphs(topology, nonempty(read_graphs(data))).to(run.device)
-    return _fit_codes("diffusion_2d", z_2d[:, None], z_2d[:, :0], hyperparameters, run)
+    return _fit_codes("diffusion_2d", z_2d[:, None], z_2d[:, :0], topology.grammar.max_atoms, hyperparameters, run)
 
 
 def _fit_diffusion_3d(
@@ -97,15 +97,16 @@ def _fit_diffusion_3d(
     z_2d = encode_graphs(topology, conformers.graphs).to(run.device)
     # Every molecule and its mirror image.
     z_3d = torch.stack([encode_conformers(geometry, conformers, mirror) for mirror in (False, True)], 1)
-    return _fit_codes("diffusion_3d", z_3d.to(run.device), z_2d, hyperparameters, run)
+    return _fit_codes("diffusion_3d", z_3d.to(run.device), z_2d, geometry.code.heavy, hyperparameters, run)
 
 
 def _fit_codes(
-    stage: str, codes: torch.Tensor, given: torch.Tensor, hyperparameters: dict[str, Any], run: Run
+    stage: str, codes: torch.Tensor, given: torch.Tensor, slots: int, hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
-    """Diffusion of codes [M, K, D], K equally good ones per molecule, given [M, C]."""
+    """Diffusion of codes [M, K, D], K equally good ones per molecule, given [M, C]; made of so many slots."""
     torch.manual_seed(run.seed)
-    model = latent_diffusion(codes.shape[-1], given.shape[-1], hyperparameters)
+    sizes = {"dimension": codes.shape[-1], "condition": given.shape[-1], "slots": slots}
+    model = latent_diffusion(stage, **sizes, h=hyperparameters)
     model.codes.fit(codes.flatten(0, 1).cpu())
     model.given.fit(given.cpu())
 
@@ -115,7 +116,7 @@ def _fit_codes(
         return model(codes[rows, which.to(run.device)], given[rows], generator)
 
     result = train(stage, model, np.ones(len(codes)), loss, hyperparameters, run)
-    return result, {"dimension": codes.shape[-1], "condition": given.shape[-1]}
+    return result, sizes
 
 
 def nonempty(found: Found) -> Found:

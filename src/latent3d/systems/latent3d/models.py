@@ -6,6 +6,8 @@ from typing import Any
 import torch
 
 from latent3d.errors import UserError
+from latent3d.nets.dit import SlotTransformer
+from latent3d.nets.mlp import ResidualMLP
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.grammar import Grammar
 from latent3d.systems.latent3d.prior import LatentDiffusion
@@ -31,9 +33,14 @@ def geometric_autoencoder(max_heavy: int, h: dict[str, Any]) -> GeometricAutoenc
     return GeometricAutoencoder(max_heavy, **{name: h[name] for name in names})
 
 
-def latent_diffusion(dimension: int, condition: int, h: dict[str, Any]) -> LatentDiffusion:
-    """An untrained diffusion model of codes of a dimension, given codes of another."""
-    return LatentDiffusion(dimension, condition, h["width"], h["blocks"], h["objective"], h["schedule"])
+def latent_diffusion(stage: str, dimension: int, condition: int, slots: int, h: dict[str, Any]) -> LatentDiffusion:
+    """An untrained diffusion model of codes of a dimension, given codes of another, all made of so many slots."""
+    if h["network"] == "mlp":
+        network = ResidualMLP(dimension, condition, h["width"], h["blocks"])
+    else:
+        _check_heads(stage, h)
+        network = SlotTransformer(dimension, condition, slots, h["width"], h["blocks"], h["heads"])
+    return LatentDiffusion(network, dimension, condition, h["objective"], h["schedule"])
 
 
 def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
@@ -52,7 +59,8 @@ def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
 def load_prior(path: Path, device: str) -> LatentDiffusion:
     """A latent diffusion model of a weights file, ready for sampling."""
     state, metadata = read_weights(path)
-    model = latent_diffusion(metadata["dimension"], metadata["condition"], metadata["hyperparameters"])
+    sizes = metadata["dimension"], metadata["condition"], metadata["slots"]
+    model = latent_diffusion(metadata["stage"], *sizes, metadata["hyperparameters"])
     return _ready(model, state, device)
 
 

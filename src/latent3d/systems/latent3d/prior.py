@@ -8,7 +8,6 @@ from torch import nn
 from latent3d.diffusion.objectives import Denoiser
 from latent3d.diffusion.samplers import sample
 from latent3d.diffusion.streams import Streams
-from latent3d.nets.mlp import ResidualMLP
 
 
 class Standard(nn.Module):
@@ -36,9 +35,9 @@ class Standard(nn.Module):
 class LatentDiffusion(nn.Module):
     """Denoiser of codes [B, D] given codes [B, C] (C = 0 for none)."""
 
-    def __init__(self, dimension: int, condition: int, width: int, blocks: int, objective: str, schedule: str) -> None:
+    def __init__(self, network: nn.Module, dimension: int, condition: int, objective: str, schedule: str) -> None:
         super().__init__()
-        self.denoiser = Denoiser(ResidualMLP(dimension, condition, width, blocks), objective, schedule, limit=8.0)
+        self.denoiser = Denoiser(network, objective, schedule, limit=8.0)
         self.codes, self.given = Standard(dimension), Standard(condition)
 
     def forward(self, codes: torch.Tensor, given: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
