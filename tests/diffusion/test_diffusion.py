@@ -94,7 +94,7 @@ def test_ddim_uses_the_start_alone_and_ddpm_one_draw_per_step():
         assert len(given) == expected
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", ["x0", "v"])  # eps says nothing of x_0 at pure noise
 def test_ddim_is_of_first_order_and_dpmpp_of_a_higher_one(objective):
     denoiser = Denoiser(ExactGaussian(objective, "cosine"), objective, "cosine").double()
 
