@@ -32,7 +32,8 @@ from latent3d.diffusion.points import PointNetwork, eps_loss
 from latent3d.files import atomic_path
 from latent3d.molecules.clouds import Clouds, centre, read_clouds
 from latent3d.molecules.parquet import read_parquet
-from latent3d.nets.egnn import EGNN, GNN, PAIRS_AT_ONCE, compile_layers
+from latent3d.nets.compiling import compile_layers
+from latent3d.nets.egnn import EGNN, GNN, PAIRS_AT_ONCE
 from latent3d.run import Run
 from latent3d.systems.edm.model import AtomDiffusion
 from latent3d.systems.geoldm.autoencoder import PointAutoencoder
@@ -87,7 +88,7 @@ def measure(system: str, plain: bool, device: str, count: int, repeats: int) -> 
     else:
         for module in trained.modules():
             if isinstance(module, EGNN | GNN):
-                compile_layers(module)
+                compile_layers(*module.layers)
     clouds = molecules(count).to(device)
     sizes, rows = clouds.sizes.cpu().numpy(), torch.arange(count)
     batches = [

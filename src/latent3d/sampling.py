@@ -15,7 +15,7 @@ from latent3d.molecules.read import check_format, has_coordinates, read_molecule
 from latent3d.run import Run, versions, write_run
 from latent3d.systems import load_system
 
-CHUNK = 100
+CHUNK = {"cpu": 100, "cuda": 500}
 """Samples computed together: results may depend on the chunk, never on the number of shards or on interruptions."""
 
 
@@ -49,9 +49,9 @@ def sample_seed(
     folder = run.work / f"sample-{hash_configuration(depends_on)}-{run.seed}"
     draw = None
     parts, shown = [], time.monotonic()
-    starts = range(0, count, CHUNK)
+    starts = range(0, count, CHUNK[run.device])
     for start in starts if shard is None else part_of(starts, *shard):
-        indices = range(start, min(start + CHUNK, count))
+        indices = range(start, min(start + CHUNK[run.device], count))
         path = folder / f"{start}-{indices.stop}.parquet"
         if not path.is_file():
             began = time.monotonic()

@@ -42,16 +42,17 @@ def sample_points(
         seed: sampling seed.
     """
     molecules: list[Molecule] = []
-    for start in range(indices.start - indices.start % CHUNK, indices.stop, CHUNK):
-        streams = Streams.of(seed, range(start, start + CHUNK), device)
+    size = CHUNK[device]
+    for start in range(indices.start - indices.start % size, indices.stop, size):
+        streams = Streams.of(seed, range(start, start + size), device)
         counts = draw_counts(sizes, streams.uniform())
-        chunk: list[Molecule] = [None] * CHUNK  # type: ignore[list-item]
+        chunk: list[Molecule] = [None] * size  # type: ignore[list-item]
         for rows in batches_by_size(counts, PAIRS_AT_ONCE[device]):
             clouds = _sample_batch(denoiser, read, features, counts[rows], hyperparameters, streams.take(rows))
             for row, molecule in zip(rows, to_molecules(clouds), strict=True):
                 chunk[row] = molecule
         molecules += chunk
-    skipped = indices.start % CHUNK
+    skipped = indices.start % size
     molecules = molecules[skipped : skipped + len(indices)]
     status = ["ok" if np.isfinite(molecule.positions).all() else "nan_coordinates" for molecule in molecules]
     return from_list(molecules, pd.DataFrame({"sample_index": np.array(indices), "seed": seed, "status": status}))

@@ -27,6 +27,9 @@ class Streams:
         """The streams of sample indices under a sampling seed."""
         return cls((torch.Generator().manual_seed(stream_seed(seed, index)) for index in indices), device)
 
+    def __len__(self) -> int:
+        return len(self.generators)
+
     def take(self, rows: Sequence[int]) -> "Streams":
         """The streams of some of the samples."""
         return Streams([self.generators[row] for row in rows], self.device)

@@ -118,13 +118,6 @@ class GNN(nn.Module):
 Kind = type[EGNN] | type[GNN]
 
 
-def compile_layers(network: EGNN | GNN) -> None:
-    """On a GPU, fuse what stands between the matrix products of a layer (torch.compile, for any number of atoms)."""
-    if next(network.parameters()).is_cuda:
-        for layer in network.layers:
-            layer.compile(dynamic=True)
-
-
 def pairs_of(mask: torch.Tensor) -> torch.Tensor:
     """[B, N, N] True for ordered pairs of different atoms."""
     return mask[:, :, None] & mask[:, None] & ~torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)

@@ -7,7 +7,16 @@ from latent3d.run import Run
 from latent3d.systems.latent3d.fitting import _fit_codes
 from latent3d.systems.latent3d.models import latent_diffusion
 
-H = {"width": 32, "blocks": 2, "heads": 4, "steps": 400, "batch_size": 128, "learning_rate": 0.005, "warmup": 20, "ema": 0.98}
+H = {
+    "width": 32,
+    "blocks": 2,
+    "heads": 4,
+    "steps": 400,
+    "batch_size": 128,
+    "learning_rate": 0.005,
+    "warmup": 20,
+    "ema": 0.98,
+}
 
 
 @pytest.mark.parametrize("network", ["mlp", "transformer"])
@@ -17,7 +26,9 @@ def test_codes_are_drawn_from_their_density_given_others(network, conditions, tm
     given = 2 + 0.5 * torch.randn(2000, 4, generator=generator)
     noise = torch.randn(2000, 2, generator=generator)
     codes = torch.stack([100 * given[:, 0], -given[:, 1] + given[:, 2]], 1) + torch.tensor([5.0, 0.1]) * noise
-    h = hyperparameters(Row(base="latent3d", overrides={"diffusion_3d": {**H, "network": network}}), "diffusion_3d", "quick")
+    h = hyperparameters(
+        Row(base="latent3d", overrides={"diffusion_3d": {**H, "network": network}}), "diffusion_3d", "quick"
+    )
     result, more = _fit_codes("diffusion_3d", codes[:, None], given[:, :conditions], 2, h, Run(0, tmp_path))
     model = latent_diffusion("diffusion_3d", **more, h=h)
     model.load_state_dict(result.weights)

@@ -11,7 +11,8 @@ from latent3d.diffusion.point_sampling import batches_by_size
 from latent3d.diffusion.points import random_rotations
 from latent3d.molecules.clouds import Clouds, elements_of, read_clouds
 from latent3d.molecules.molecules import Molecules
-from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind, compile_layers
+from latent3d.nets.compiling import compile_layers
+from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind
 from latent3d.run import Run
 from latent3d.systems.edm.model import AtomDiffusion
 from latent3d.training.loop import Losses, TrainingResult, train
@@ -32,7 +33,7 @@ def fit(
     sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)
     model = AtomDiffusion(kind, clouds.elements, int(sizes.max()), hyperparameters).to(run.device)
-    compile_layers(model.denoiser.network.network)
+    compile_layers(*model.denoiser.network.network.layers)
     turn = not kind.equivariant and hyperparameters["augment"]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:

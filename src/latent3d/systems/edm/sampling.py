@@ -6,7 +6,8 @@ from typing import Any
 
 from latent3d.diffusion.point_sampling import sample_points
 from latent3d.molecules.molecules import Molecules
-from latent3d.nets.egnn import Kind, compile_layers
+from latent3d.nets.compiling import compile_layers
+from latent3d.nets.egnn import Kind
 from latent3d.run import Run
 from latent3d.systems import Draw
 from latent3d.systems.edm.model import AtomDiffusion
@@ -33,5 +34,5 @@ def load(kind: Kind, path: Path, device: str) -> tuple[AtomDiffusion, dict[int, 
     model = AtomDiffusion(kind, metadata["elements"], max(sizes), metadata["hyperparameters"])
     model.load_state_dict(state)
     model = model.to(device).eval().requires_grad_(False)
-    compile_layers(model.denoiser.network.network)
+    compile_layers(*model.denoiser.network.network.layers)
     return model, sizes

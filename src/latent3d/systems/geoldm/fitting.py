@@ -12,7 +12,8 @@ import torch
 from latent3d.diffusion.points import eps_loss
 from latent3d.molecules.clouds import read_clouds
 from latent3d.molecules.molecules import Molecules
-from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind, compile_layers
+from latent3d.nets.compiling import compile_layers
+from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind
 from latent3d.run import Run
 from latent3d.systems.edm.fitting import batch_of, described, training_clouds
 from latent3d.systems.geoldm.autoencoder import PointAutoencoder
@@ -36,7 +37,7 @@ def _fit_autoencoder(kind: Kind, data: Molecules, weights: dict[str, Path], h: d
     torch.manual_seed(run.seed)
     model = PointAutoencoder(kind, clouds.elements, int(sizes.max()), h).to(run.device)
     for network in (model.encoder, model.decoder):
-        compile_layers(network)
+        compile_layers(*network.layers)
     turn = not kind.equivariant and h["augment"]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, step: int) -> Losses:
@@ -51,7 +52,7 @@ def _fit_diffusion(kind: Kind, data: Molecules, weights: dict[str, Path], h: dic
     sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)
     model = latent_denoiser(kind, autoencoder.latent, h).to(run.device)
-    compile_layers(model.network.network)
+    compile_layers(*model.network.network.layers)
     turn = not kind.equivariant and h["augment"]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:

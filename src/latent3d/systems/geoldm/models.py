@@ -7,7 +7,8 @@ import torch
 
 from latent3d.diffusion.objectives import Denoiser
 from latent3d.diffusion.points import PointNetwork, point_denoiser
-from latent3d.nets.egnn import Kind, compile_layers
+from latent3d.nets.compiling import compile_layers
+from latent3d.nets.egnn import Kind
 from latent3d.systems.geoldm.autoencoder import PointAutoencoder
 from latent3d.training.weights import read_weights
 
@@ -24,7 +25,7 @@ def load_autoencoder(kind: Kind, path: Path, device: str) -> PointAutoencoder:
     model = PointAutoencoder(kind, metadata["elements"], largest, metadata["hyperparameters"])
     model = _ready(model, state, device)
     for network in (model.encoder, model.decoder):
-        compile_layers(network)
+        compile_layers(*network.layers)
     return model
 
 
@@ -32,7 +33,7 @@ def load_denoiser(kind: Kind, path: Path, device: str) -> tuple[Denoiser, dict[i
     """The denoiser of a weights file, ready for sampling, and numbers of training molecules by number of atoms."""
     state, metadata = read_weights(path)
     model = _ready(latent_denoiser(kind, metadata["latent"], metadata["hyperparameters"]), state, device)
-    compile_layers(model.network.network)
+    compile_layers(*model.network.network.layers)
     return model, {int(atoms): count for atoms, count in metadata["sizes"].items()}
 
 

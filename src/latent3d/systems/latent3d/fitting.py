@@ -8,6 +8,7 @@ import torch
 
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import Molecules
+from latent3d.nets.compiling import compile_layers
 from latent3d.run import Run
 from latent3d.systems.latent3d.conformers import encode_conformers
 from latent3d.systems.latent3d.grammar import Grammar
@@ -43,15 +44,19 @@ def _fit_topology(
 ) -> tuple[TrainingResult, dict[str, Any]]:
     graphs = nonempty(read_graphs(data))
     grammar = Grammar.of(graphs)
-    sequences = read_sequences(grammar, graphs).to(run.device)
+    sequences = read_sequences(grammar, graphs)
+    # Known on the host: a training step must not wait for the device to say how long a batch is.
+    lengths, sequences = sequences.lengths.numpy(), sequences.to(run.device)
     batch = pad_graphs(graphs).heavy().to(run.device)
     sizes = np.array([graph.heavy for graph in graphs])
     torch.manual_seed(run.seed)
-    model = topological_autoencoder(grammar, hyperparameters)
+    model = topological_autoencoder(grammar, hyperparameters).to(run.device)
+    compile_layers(*model.encoder, *model.decoder)
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
-        graphs = batch.select(rows.to(run.device), int(sizes[rows].max()))
-        return model(graphs, sequences.select(rows.to(run.device)), generator)
+        there = rows.to(run.device)
+        graphs = batch.select(there, int(sizes[rows].max()))
+        return model(graphs, sequences.select(there, int(lengths[rows].max())), generator)
 
     return train("topology", model, sizes, loss, hyperparameters, run), {
         "types": grammar.types,
@@ -68,7 +73,8 @@ def _fit_geometry(
     sizes = conformers.batch.atom_counts.numpy()
     max_heavy = max(graph.heavy for graph in conformers.graphs)
     torch.manual_seed(run.seed)
-    model = geometric_autoencoder(max_heavy, hyperparameters)
+    model = geometric_autoencoder(max_heavy, hyperparameters).to(run.device)
+    compile_layers(*model.encoder, *model.decoder)
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
         width = int(sizes[rows].max())
@@ -109,6 +115,8 @@ def _fit_codes(
     model = latent_diffusion(stage, **sizes, h=hyperparameters)
     model.codes.fit(codes.flatten(0, 1).cpu())
     model.given.fit(given.cpu())
+    model.to(run.device)
+    compile_layers(model.denoiser.network)
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
         which = torch.randint(codes.shape[1], rows.shape, generator=generator)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from latent3d.errors import UserError
+from latent3d.nets.compiling import compile_layers
 from latent3d.nets.dit import SlotTransformer
 from latent3d.nets.mlp import ResidualMLP
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
@@ -47,13 +48,17 @@ def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
     """The topological autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
     grammar = Grammar(tuple(tuple(kind) for kind in metadata["types"]), metadata["max_atoms"])
-    return _ready(topological_autoencoder(grammar, metadata["hyperparameters"]), state, device)
+    model = _ready(topological_autoencoder(grammar, metadata["hyperparameters"]), state, device)
+    compile_layers(*model.encoder, *model.decoder)
+    return model
 
 
 def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     """The geometric autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
-    return _ready(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
+    model = _ready(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
+    compile_layers(*model.encoder, *model.decoder)
+    return model
 
 
 def load_prior(path: Path, device: str) -> LatentDiffusion:
@@ -61,7 +66,9 @@ def load_prior(path: Path, device: str) -> LatentDiffusion:
     state, metadata = read_weights(path)
     sizes = metadata["dimension"], metadata["condition"], metadata["slots"]
     model = latent_diffusion(metadata["stage"], *sizes, metadata["hyperparameters"])
-    return _ready(model, state, device)
+    model = _ready(model, state, device)
+    compile_layers(model.denoiser.network)
+    return model
 
 
 def _ready(model: Any, state: dict[str, torch.Tensor], device: str) -> Any:

@@ -32,11 +32,12 @@ def sampler(
     priors = [load_prior(weights[stage], run.device) for stage in ("diffusion_2d", "diffusion_3d")]
 
     def draw(indices: range, seed: int) -> Molecules:
-        starts = range(indices.start - indices.start % CHUNK, indices.stop, CHUNK)
-        streams = [Streams.of(seed, range(start, start + CHUNK), run.device) for start in starts]
+        size = CHUNK[run.device]
+        starts = range(indices.start - indices.start % size, indices.stop, size)
+        streams = [Streams.of(seed, range(start, start + size), run.device) for start in starts]
         parts = [_sample_chunk(topology, geometry, *priors, hyperparameters, chunk) for chunk in streams]
         molecules, status = [m for part in parts for m in part[0]], [s for part in parts for s in part[1]]
-        wanted = slice(indices.start % CHUNK, indices.start % CHUNK + len(indices))
+        wanted = slice(indices.start % size, indices.start % size + len(indices))
         table = {"sample_index": np.array(indices, np.int64), "seed": seed, "status": status[wanted]}
         return from_list(molecules[wanted], pd.DataFrame(table))
 
@@ -53,7 +54,7 @@ def _sample_chunk(
 ) -> tuple[list[Molecule], list[str]]:
     """One sample per stream: always a whole chunk, so that shapes and hence bytes never differ."""
     steps, sampler = hyperparameters["steps"], hyperparameters["sampler"]
-    nothing = torch.zeros(CHUNK, 0, device=streams.device)
+    nothing = torch.zeros(len(streams), 0, device=streams.device)
     decoded = topology.decode(prior_2d.draw(nothing, streams, steps, sampler)).molecules()
     graphs = [canonical_graph(molecule) for molecule in decoded]
     usable = [i for i, graph in enumerate(graphs) if graph is not None]
@@ -62,8 +63,8 @@ def _sample_chunk(
     # would fit another molecule.
     z_2d = encode_graphs(topology, found).to(streams.device)
     z_3d = prior_3d.draw(z_2d, streams.take(usable), steps, sampler)
-    molecules: list[Molecule] = [EMPTY] * CHUNK
-    status = ["decode_failed"] * CHUNK
+    molecules: list[Molecule] = [EMPTY] * len(streams)
+    status = ["decode_failed"] * len(streams)
     for i, molecule in zip(usable, decode_conformers(geometry, found, z_3d), strict=True):
         molecules[i] = molecule
         status[i] = "ok" if np.isfinite(molecule.positions).all() else "nan_coordinates"

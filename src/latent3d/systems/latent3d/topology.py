@@ -32,9 +32,13 @@ class Sequences:
     features: torch.Tensor
     masks: torch.Tensor
 
-    def select(self, indices: torch.Tensor) -> "Sequences":
-        """The sequences at `indices`, cut to the longest among them."""
-        length = int((self.tokens[indices] != PAD).sum(1).max())
+    @property
+    def lengths(self) -> torch.Tensor:
+        """[M] number of actions of each sequence."""
+        return (self.tokens != PAD).sum(1)
+
+    def select(self, indices: torch.Tensor, length: int) -> "Sequences":
+        """The sequences at `indices`, cut to the first `length` actions (which must hold them)."""
         return Sequences(*(t[indices, :length] for t in (self.tokens, self.features, self.masks)))
 
     def to(self, device: str | torch.device) -> "Sequences":
@@ -120,9 +124,9 @@ class TopologicalAutoencoder(nn.Module):
         logits = self.predict(z, sequences.tokens, sequences.features)
         # A large finite number instead of -inf: padding rows allow PAD alone and must not make NaN.
         logits = logits.float().masked_fill(~sequences.masks, -1e9)
-        is_action = sequences.tokens != PAD
-        nll = F.cross_entropy(logits[is_action], sequences.tokens[is_action], reduction="sum") / len(z)
-        correct = (logits.argmax(-1) == sequences.tokens) | ~is_action
+        tokens = sequences.tokens
+        nll = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=PAD, reduction="sum") / len(z)
+        correct = (logits.argmax(-1) == tokens) | (tokens == PAD)
         return {"loss": nll + self.beta * kl, "nll": nll, "kl": kl, "exact": correct.all(1).float().mean()}
 
     @torch.no_grad()
