@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The full run of latent3d on one GPU, in pieces: every call works for at most LIMIT seconds, and the next one goes on.
+# gpu.md beside this file says how to use it, what it must show, and what has been measured.
+#   DATA     dataset.parquet
+#   OUT      folder for weights, samples and times (default results/qm9/latent3d/train0)
+#   PRESET, DEVICE, PRECISION, COUNT, LIMIT   (default, cuda, bf16-mixed, 10000, 540)
+set -uo pipefail
+DATA=${DATA:?set DATA to a dataset.parquet} OUT=${OUT:-results/qm9/latent3d/train0} PRESET=${PRESET:-default}
+DEVICE=${DEVICE:-cuda} PRECISION=${PRECISION:-bf16-mixed} COUNT=${COUNT:-10000} LIMIT=${LIMIT:-540}
+began=$SECONDS
+
+stage() { # name, stages it needs
+  local name=$1 needs=()
+  shift
+  for need; do needs+=(--needs "$need=$OUT/$need.safetensors"); done
+  [ -e "$OUT/$name.safetensors" ] && return
+  latent3d train latent3d "$name" --data "$DATA" "${needs[@]}" --preset "$PRESET" --out "$OUT/$name.safetensors" \
+    --device "$DEVICE" --precision "$PRECISION" --time-limit $((LIMIT - (SECONDS - began))) || exit $?
+}
+
+stage topology
+stage geometry
+stage diffusion_2d topology
+stage diffusion_3d topology geometry
+weights=()
+for name in topology geometry diffusion_2d diffusion_3d; do weights+=(--weights "$name=$OUT/$name.safetensors"); done
+latent3d reconstruct latent3d --data "$DATA" --weights "topology=$OUT/topology.safetensors" \
+  --weights "geometry=$OUT/geometry.safetensors" --device "$DEVICE" --out "$OUT/reconstruction.json" || exit $?
+latent3d sample --system latent3d --data "$DATA" "${weights[@]}" --preset "$PRESET" --count "$COUNT" \
+  --seed 0 --seed 1 --seed 2 --device "$DEVICE" --out "$OUT" || exit $?
+echo "gpu.sh: complete"

@@ -1,0 +1,64 @@
+"""Write docs/ablations.md from the tables of config/ablations.yaml: python docs/make_ablations.py [results]"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from latent3d.files import write_text
+
+ROOT = Path(__file__).parents[1]
+DATASET = "mini_ablations"
+# Heading of a column: table, column of it, digits.
+COLUMNS = {
+    "2D exact %": ("table_autoencoder", "exact_match_2d_pct_up", 1),
+    "RMSD heavy Å": ("table_autoencoder", "rmsd_heavy_angstrom_down", 3),
+    "mol. stability %": ("table", "legacy_molecule_stability_pct_up", 1),
+    "V&U %": ("table", "valid_unique_pct_up", 1),
+    "V&U&N %": ("table", "valid_unique_novel_pct_up", 1),
+    "FCD": ("table_distribution", "fcd_down", 2),
+    "torsions °": ("table", "torsion_wasserstein_degree_down", 2),
+    "relaxation kcal/mol": ("table_energy", "relaxation_energy_median_kcal_per_mol_down", 1),
+    "training s": ("table_cost", "training_total_s_down", 0),
+    "ms per sample": ("table_cost", "sampling_per_molecule_s_down", 1),
+}
+PER_MILLE = "ms per sample"
+
+
+def main(results: Path) -> None:
+    """Write the page."""
+    tables = {name: _raw(results / f"{name}_{DATASET}.csv") for name, _, _ in COLUMNS.values()}
+    configuration = yaml.safe_load((ROOT / "config" / "ablations.yaml").read_text())
+    rows = configuration["datasets"][DATASET]["rows"]
+    lines = ["| row | changed | " + " | ".join(COLUMNS) + " |", "|---" * (2 + len(COLUMNS)) + "|"]
+    for row in rows:
+        changed = _changed(configuration["rows"].get(row, {}).get("overrides", {}))
+        cells = [_cell(tables[table], row, column, digits, name) for name, (table, column, digits) in COLUMNS.items()]
+        lines.append(f"| {row} | {changed} | " + " | ".join(cells) + " |")
+    text = (ROOT / "docs" / "ablations.md.in").read_text()
+    subset = tables["table"]["subset"].iloc[0]
+    seeds = int(tables["table"]["n_per_seed"].iloc[0])
+    text = text.replace("{table}", "\n".join(lines)).replace("{subset}", subset).replace("{count}", str(seeds))
+    write_text(ROOT / "docs" / "ablations.md", text)
+
+
+def _raw(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path).set_index("row")
+    return table[table["geometry"].isin(["raw"])] if "geometry" in table else table
+
+
+def _changed(overrides: dict[str, dict[str, object]]) -> str:
+    return ", ".join(f"{stage}.{key} {value}" for stage, changes in overrides.items() for key, value in changes.items())
+
+
+def _cell(table: pd.DataFrame, row: str, column: str, digits: int, name: str) -> str:
+    if row not in table.index or pd.isna(table.loc[row, column]):
+        return ""
+    factor = 1000 if name == PER_MILLE else 1
+    value, spread = factor * table.loc[row, column], factor * table.loc[row].get(f"{column}_std", float("nan"))
+    return f"{value:.{digits}f}" + ("" if pd.isna(spread) else f" ± {spread:.{digits}f}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results")
