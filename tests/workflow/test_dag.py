@@ -281,17 +281,6 @@ def test_building_the_dag_does_not_import_torch(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_environments_parse_and_name_conda_forge_alone():
-
-    for path in sorted((ROOT / "envs").glob("*.yaml")):
-        content = yaml.safe_load(path.read_text())
-        assert set(content) == {"channels", "dependencies"}
-        assert content["channels"] == ["conda-forge"]
-        *conda, last = content["dependencies"]
-        named = [*conda, *last["pip"]] if isinstance(last, dict) else [*conda, last]
-        assert all(re.fullmatch(r"[a-z0-9-]+ [<>=].+", dependency) for dependency in named)
-
-
 def test_quickstart_overrides_only_what_config_knows():
 
     config, quick = (yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", "config/quickstart.yaml"))
