@@ -200,6 +200,11 @@ def autoencoder_rows(dataset):
     return [row for row in rows_of(dataset) if SYSTEMS[row].autoencoder and stages_of(row)]
 
 
+def interpolating_rows(dataset):
+    """Rows of a dataset whose system can decode paths between codes."""
+    return [row for row in rows_of(dataset) if SYSTEMS[row].interpolation and stages_of(row)]
+
+
 def weights(wildcards, stages):
     """Weights files of some stages for the row and training seed of a job."""
     folder = f"results/{wildcards.dataset}/{weights_of(wildcards.row)}/train{wildcards.train_seed}"
@@ -276,6 +281,7 @@ def table_row(dataset, row):
         "sample_seeds": sample_seeds(dataset, row),
         "stages": stages_of(row),
         "autoencoder": row in autoencoder_rows(dataset),
+        "interpolation": row in interpolating_rows(dataset),
         "samples_of": source_of(row),
         "submission": row in SUBMISSIONS,
         "published": published(dataset, row),
@@ -361,22 +367,33 @@ def figure_rows(wildcards):
 
 def figure_inputs(wildcards):
     """Measurements behind a figure."""
-    dataset = wildcards.dataset
-    if wildcards.figure == "training":
+    dataset, name = wildcards.dataset, wildcards.figure
+    if name == "training":
         return [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".log.csv")]
-    if wildcards.figure in SWEEPS:
-        rows = [*CONFIGURATION.sweeps[wildcards.figure].rows, *SWEEPS[wildcards.figure]]
+    if name == "interpolation":
+        rows = interpolating_rows(dataset)
+        return [file for row in rows for file in stage_files(dataset, row, ".parquet", ["interpolation"])[:1]]
+    if name == "reconstruction":
+        return [f for row in autoencoder_rows(dataset) for f in stage_files(dataset, row, ".json", ["reconstruction"])]
+    if name in SWEEPS:
+        rows = [*CONFIGURATION.sweeps[name].rows, *SWEEPS[name]]
         return [file for file in row_files(dataset, "metrics.json", rows) if "/raw/" in file]
+    if name == "cost_quality":
+        trained = [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".run.json")]
+        return trained + row_files(dataset, "metrics.json")
+    if name == "properties":
+        return [file for file in row_files(dataset, "ledger.csv") if "/raw/" in file]
     files = {"quality": "metrics.json", "energy": "energies.parquet", "relaxation": "energies.parquet"}
-    return row_files(dataset, files.get(wildcards.figure, "samples.parquet"))
+    return row_files(dataset, files.get(name, "samples.parquet"))
 
 
 def tables_and_figures(dataset):
     """All tables and figures of a dataset."""
     names = ["distribution", "energy", "cost"] + (["autoencoder"] if autoencoder_rows(dataset) else [])
-    figures = ["quality", "energy", "relaxation", "samples"] + (
-        ["training"] if any(stages_of(row) for row in rows_of(dataset)) else []
-    )
+    figures = ["quality", "energy", "relaxation", "properties", "samples"]
+    figures += ["interpolation"] if interpolating_rows(dataset) else []
+    figures += ["reconstruction"] if autoencoder_rows(dataset) else []
+    figures += ["cost_quality", "training"] if any(stages_of(row) for row in rows_of(dataset)) else []
     figures += [name for name, sweep in CONFIGURATION.sweeps.items() if dataset in sweep.datasets]
     return [
         f"results/table_{dataset}.csv",

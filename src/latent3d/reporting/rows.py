@@ -31,6 +31,7 @@ class TableRow(BaseModel):
     sample_seeds: list[int]
     stages: list[str] = []
     autoencoder: bool = False
+    interpolation: bool = False
     samples_of: str | None = None
     submission: bool = False
     published: dict[Geometry, str] = {}
