@@ -38,7 +38,7 @@ FileNames = Annotated[
 TABLES = ("quality", "distribution", "energy", "autoencoder", "cost")
 """results/table_{name}_{dataset}.csv, of quality table_{dataset}.csv"""
 FIGURES = (
-    *("quality", "cost_quality", "energy", "relaxation", "properties"),
+    *("quality", "energy", "relaxation", "properties", "cost_quality"),
     *("samples", "interpolation", "reconstruction", "training"),
 )
 """results/fig_{name}_{dataset}.svg; sweeps have figures of their own names"""
