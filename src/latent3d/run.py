@@ -104,7 +104,9 @@ def commit(checkout: Path = Path(__file__).parents[2]) -> str | None:
         return os.environ["LATENT3D_COMMIT"] or None
     if not (checkout / ".git").exists():
         return None
-    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
+    # Also of a checkout that belongs to somebody else: its code runs already.
+    owned = f"safe.directory={checkout.resolve()}"
+    command = ["git", "-c", owned, "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

@@ -64,6 +64,10 @@ def test_properties_are_shares_of_all_requested_samples(made, rows):
     assert weights["cloud"].sum() == 0
 
 
+def test_properties_are_drawn_where_no_sample_is_valid(made, rows):
+    assert texts(properties_figure("toy", rows[1:2], made)) == ["0 of 8"]
+
+
 def test_lines_of_reconstruction_end_where_molecules_failed(made, rows):
     figure = reconstruction_figure("toy", rows, made)
     heavy = figure.axes[0]

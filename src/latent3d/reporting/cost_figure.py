@@ -31,32 +31,34 @@ def cost_quality_figure(
     Bars: standard deviation over seeds. Hollow: published, where time, device and quality under the same protocol are
     known; on the papers' dataset alone. Dashed: the first row, real molecules.
     """
-    trained = [row for row in rows if row.stages]
+    trained = [row for row in rows if row.stages and "raw" in row.geometries]
     if not trained:
-        raise UserError(f"No row of {dataset} has a trained stage, so there is no cost to draw.")
+        raise UserError(f"No row of {dataset} with raw samples has a trained stage, so there is no cost to draw.")
     table = quality_table(dataset, rows, results)
     table = table[table["geometry"] == "raw"].set_index("row")
     costs = {row.name: training_cost(results, dataset, row) for row in trained}
     devices = list(dict.fromkeys(device for _, device in costs.values()))
     marks = {device: MARKERS[number % len(MARKERS)] for number, device in enumerate(devices)}
     others = published_costs(published) if published is not None and any(row.published for row in rows) else []
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(10, 1.4 + 0.2 * max(12, len(trained) + len(devices))))
+    size = (10, 1.4 + 0.2 * max(12, len(trained) + len(devices)))
+    figure, axes = plt.subplots(1, len(PANELS), figsize=size, sharex=True, sharey=True)
+    places: dict[Axes, list[tuple[float, float]]] = {axis: [] for axis in axes}
     for axis, panel in zip(axes, PANELS, strict=True):
         column = next(quantity.column for quantity in QUALITY if quantity.name == panel)
-        places = []
         for row in trained:
             (seconds, device), value = costs[row.name], table.loc[row.name, column]
             spread = table.loc[row.name, f"{column}_std"]
             error = spread if np.isfinite(spread) else None
             mark = {"color": colour(row), "marker": marks[device], "mec": "black", "mew": 0.5}
             axis.errorbar(seconds, value, yerr=error, capsize=2, lw=1, **mark)
-            places.append((seconds, value))
-        _number(axis, places)
+            places[axis].append((seconds, value))
         _draw_published(axis, [point for point in others if column in point.values], column)
         if rows[0].name in table.index:
             axis.axhline(table.loc[rows[0].name, column], color="black", lw=0.8, ls="--", zorder=0)
         axis.set(title=header(column).split(" (")[0], ylim=(-4, 104), xlabel="wall time of training, all stages")
-        _time_axis(axis)
+    _time_axis(axes[0])
+    for axis in axes:
+        _number(axis, places[axis])
     axes[0].set_ylabel("% of requested samples")
     figure.legend(handles=_legend(trained, costs, marks, others), loc="outside right upper", fontsize=7)
     title = f"{dataset}: quality of raw samples over the cost of training (dashed: {rows[0].name})"
@@ -77,8 +79,10 @@ def training_cost(results: Path, dataset: str, row: TableRow) -> tuple[float, st
 
 def _number(axis: Axes, places: list[tuple[float, float]]) -> None:
     """The number of each row's line in the legend, above its mark; of marks that lie close, one above the other."""
+    low, high = axis.get_xlim()
+    close = 0.03 * np.log(high / low)
     for number, (seconds, value) in enumerate(places, start=1):
-        before = [abs(np.log10(seconds / x)) < 0.06 and abs(value - y) < 5 for x, y in places[: number - 1]]
+        before = [abs(np.log(seconds / x)) < close and abs(value - y) < 5 for x, y in places[: number - 1]]
         axis.annotate(
             str(number), (seconds, value), (0, 6 + 8 * sum(before)), textcoords="offset points", ha="center", fontsize=7
         )
@@ -89,7 +93,9 @@ def _draw_published(axis: Axes, points: list[PublishedCost], column: str) -> Non
         axis.plot(point.seconds, point.values[column], "D", mfc="none", mec="#555555", ms=6)
         bound = "at most; " if point.upper_bound else ""
         note = f"{point.system}\n{bound}{point.device}\n{point.status.replace('_', ' ')}"
-        axis.annotate(note, (point.seconds, point.values[column]), (6, -4), textcoords="offset points", fontsize=6)
+        axis.annotate(
+            note, (point.seconds, point.values[column]), (-6, -8), textcoords="offset points", fontsize=6, ha="right"
+        )
 
 
 def _time_axis(axis: Axes) -> None:

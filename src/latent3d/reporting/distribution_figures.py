@@ -35,7 +35,8 @@ def properties_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.
     size = (11, 0.9 + 0.5 * len(drawn))
     figure, axes = plt.subplots(len(drawn), len(DESCRIPTORS), figsize=size, sharex="col", sharey="col", squeeze=False)
     for column, name in enumerate(DESCRIPTORS):
-        low, high = np.nanmin(reference[:, column]), np.nanmax(reference[:, column])
+        known = reference[np.isfinite(reference[:, column]), column]
+        low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
         edges = np.linspace(low - 1e-6, high + 1e-6, 31)
         for line, row in enumerate(drawn):
             axis, of_row = axes[line, column], found[row.name]
