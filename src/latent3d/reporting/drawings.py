@@ -54,7 +54,8 @@ def interpolation_figure(dataset: str, rows: list[TableRow], results: Path) -> p
     drawn = [row for row in rows if row.interpolation]
     if not drawn:
         raise UserError(f"No row of {dataset} can interpolate, so there is no such figure to draw.")
-    strips = {row.name: read_parquet(_first_training(results, dataset, row) / "interpolation.parquet") for row in drawn}
+    folders = {row.name: next(folder for _, folder in training_folders(results, dataset, row)) for row in drawn}
+    strips = {name: read_parquet(folder / "interpolation.parquet") for name, folder in folders.items()}
     lines = [(row, pair) for row in drawn for pair in strips[row.name].table["pair"].unique()]
     columns = max(int((strips[row.name].table["pair"] == pair).sum()) for row, pair in lines)
     figure, axes = plt.subplots(2 * len(lines), columns, figsize=(1.25 * columns, 2.7 * len(lines)), squeeze=False)
@@ -71,18 +72,15 @@ def interpolation_figure(dataset: str, rows: list[TableRow], results: Path) -> p
             if line.origin == "held_out":
                 for axis in (flat, solid):
                     axis.add_patch(plt.Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, ec="#999999"))
-                flat.set_title("A, held out" if column == 0 else "B, held out", fontweight="normal", fontsize=8)
+                label = "A, held out" if column == 0 else "B, held out"
             else:
                 same = [name for name, end in zip("AB", ends, strict=True) if _smiles(molecule) == end]
                 label = " ".join([f"{100 * line.place:.0f} %", *(f"= {name}" for name in same)])
-                flat.set_title(label, fontweight="normal", fontsize=8)
-    title = f"{dataset}: {', '.join(strips)}, straight paths between the codes of test molecules, not chosen"
+            flat.set_title(label, fontweight="normal", fontsize=8)
+        axes[2 * number, 0].text(0.04, 0.95, row.name, transform=axes[2 * number, 0].transAxes, fontsize=7, va="top")
+    title = f"{dataset}: straight paths between the codes of test molecules, not chosen"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
-
-
-def _first_training(results: Path, dataset: str, row: TableRow) -> Path:
-    return next(folder for _, folder in training_folders(results, dataset, row))
 
 
 def _smiles(molecule: Molecule) -> str | None:

@@ -33,10 +33,8 @@ def interpolate(
     start, end = (torch.tensor([found[2 * pair + which] for pair in pairs]) for which in (0, 1))
     t = torch.tensor(places, dtype=torch.float32)[None, :, None]
 
-    def line(z: torch.Tensor) -> torch.Tensor:
-        return (
-            torch.lerp(z[start][:, None], z[end][:, None], t).flatten(0, 1).to(run.device)
-        )  # [pairs * places, latent]
+    def line(z: torch.Tensor) -> torch.Tensor:  # [molecules, latent] -> [pairs * places, latent]
+        return torch.lerp(z[start][:, None], z[end][:, None], t).flatten(0, 1).to(run.device)
 
     z_2d, z_3d = line(encode_graphs(topology, conformers.graphs)), line(encode_conformers(geometry, conformers))
     graphs = [canonical_graph(molecule) for molecule in topology.decode(z_2d).molecules()]
