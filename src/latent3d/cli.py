@@ -165,6 +165,26 @@ def _reconstruct(
     evaluate_autoencoder(system, files, data, Run(0, out.parent, resolve_device(device)), out)
 
 
+@app.command("interpolate")
+def _interpolate(
+    system: str = Argument(help="name of a system whose codes can be interpolated"),
+    data: Path = Option(help="dataset.parquet; pairs of its test split are drawn"),
+    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage that another stage needs"),
+    out: Path = Option(help="interpolation.parquet to write"),
+    device: str = Option("auto", help="auto, cpu or cuda"),
+) -> None:
+    """Decode the straight path between the codes of pairs of test molecules."""
+    from latent3d.interpolation import write_interpolation
+    from latent3d.run import Run, resolve_device
+
+    if not system_defaults(system).interpolation:
+        raise UserError(f"System {system!r} cannot interpolate; take systems whose defaults.yaml says so.")
+    files = _named_files(weights)
+    check_weights(f"interpolation by system {system!r}", files, autoencoder_stages(system))
+    _check_stages_of(files, system)
+    write_interpolation(system, files, data, Run(0, out.parent, resolve_device(device)), out)
+
+
 def _named_files(pairs: list[str]) -> dict[str, Path]:
     for pair in pairs:
         if "=" not in pair:
@@ -259,18 +279,21 @@ def _table(
 
 @app.command("figure")
 def _figure(
-    name: str = Argument(help="quality, energy, relaxation, samples, training or sweep"),
+    name: str = Argument(help=f"{', '.join(FIGURES)} or sweep"),
     dataset: str = Option(help="name of the dataset, a folder under --results"),
     rows: str = Option(help="JSON list of rows (see reporting/rows.py), as the workflow writes it"),
     results: Path = Option(Path("results"), help="folder with the measurements"),
+    published: Path | None = Option(None, help="table of published numbers, for figures that show some"),
     out: Path = Option(help="figure to write (.svg); a .png is written beside it"),
 ) -> None:
     """Draw a figure from measurements."""
     from latent3d.reporting.figures import make_figure
+    from latent3d.reporting.published import read_published
     from latent3d.reporting.rows import check_choice, parse_rows
 
     check_choice("figure", name, (*FIGURES, "sweep"))
-    make_figure(name, dataset, parse_rows(rows), results, out)
+    numbers = read_published(published) if published else None
+    make_figure(name, dataset, parse_rows(rows), results, out, numbers)
 
 
 @app.command("report")

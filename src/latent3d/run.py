@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -94,10 +95,30 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def commit(checkout: Path = Path(__file__).parents[2]) -> str | None:
+    """The commit of the code that runs, `-dirty` if files differ from it; None where that cannot be known.
+
+    Of the checkout that the package lies in; where there is none (a container), what LATENT3D_COMMIT says.
+    """
+    if "LATENT3D_COMMIT" in os.environ:
+        return os.environ["LATENT3D_COMMIT"] or None
+    if not (checkout / ".git").exists():
+        return None
+    # Also of a checkout that belongs to somebody else: its code runs already.
+    owned = f"safe.directory={checkout.resolve()}"
+    command = ["git", "-c", owned, "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
 def write_run(path: Path | str, seconds: float, **details: Any) -> None:
     """Write run.json: wall time, peak memory, machine, and `details`. The only file that differs between repeats.
 
     `peak_memory_mb` is the host's; where a GPU worked, `peak_gpu_memory_mb` says what PyTorch took of its memory.
+    `commit` is that of the code, null where it is not known.
     """
     gpu = sys.modules["torch"].cuda if "torch" in sys.modules else None
     if gpu is not None and gpu.is_initialized():
@@ -112,6 +133,7 @@ def write_run(path: Path | str, seconds: float, **details: Any) -> None:
             "peak_memory_mb": round(max(own, children) / 1024, 1),
             "machine": platform.machine(),
             "python": platform.python_version(),
+            "commit": commit(),
             **details,
         },
     )

@@ -11,7 +11,7 @@ from latent3d.errors import UserError
 from latent3d.files import hash_configuration, hash_file, part_of
 from latent3d.molecules.molecules import Molecules, concatenate
 from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
-from latent3d.molecules.read import check_format, has_coordinates, read_molecules, write_molecules
+from latent3d.molecules.read import check_format, doubts, has_coordinates, read_molecules, write_molecules
 from latent3d.run import Run, versions, write_run
 from latent3d.systems import load_system
 
@@ -121,6 +121,8 @@ def submit(file: Path, seed: int, out: Path) -> None:
     molecules = read_molecules(file)
     if not len(molecules):
         raise UserError(f"{file} holds no molecules.")
+    for doubt in doubts(file, molecules):
+        print(f"submission: {doubt}", file=sys.stderr)
     table = molecules.table
     status = table["status"].fillna("ok") if "status" in table else "ok"
     samples = molecules.with_columns(sample_index=range(len(molecules)), seed=seed, status=status)

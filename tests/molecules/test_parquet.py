@@ -6,7 +6,7 @@ import pytest
 
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import EMPTY, Molecule, concatenate, from_list
-from latent3d.molecules.parquet import iterate_parquet, read_metadata, read_parquet, write_parquet
+from latent3d.molecules.parquet import iterate_parquet, read_foreign_parquet, read_metadata, read_parquet, write_parquet
 
 
 @pytest.fixture()
@@ -103,6 +103,46 @@ def test_files_that_break_the_contract_are_named_in_one_sentence(tmp_path, colum
         read_parquet(tmp_path / "bad.parquet")
     assert "bad.parquet" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+BAD_ROWS = {
+    "positions": {"positions": [0.0] * 5},
+    "bonds": {"bonds": [0, 1, 1]},
+    "formal_charges": {"formal_charges": [0]},
+    "alone": {"bonds": [], "bond_orders": None},
+    "bond to an atom it does not have": {"bonds": [0, 2]},
+}
+
+
+@pytest.mark.parametrize(("reason", "change"), BAD_ROWS.items())
+def test_a_row_that_makes_no_sense_fails_alone_in_a_file_of_others(tmp_path, reason, change):
+    good = {"atomic_numbers": [8, 1], "positions": [0.0, 0, 0, 0, 0, 1], "bonds": [0, 1], "bond_orders": [1]}
+    good |= {"formal_charges": [-1, 0], "id": "good"}
+    path = tmp_path / "a.parquet"
+    # A null in the row before it must not shift what belongs to whom.
+    rows = [good, {**good, "formal_charges": None}, {**good, **change, "id": "bad"}, good, good]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    molecules = read_foreign_parquet(path)
+    assert molecules.table["status"].tolist() == ["ok", "ok", "decode_failed", "ok", "ok"]
+    assert molecules.table["problem"][2].startswith("molecule 2 has") and reason in molecules.table["problem"][2]
+    assert molecules.table["problem"].isna().tolist() == [True, True, False, True, True]
+    assert molecules.table["id"].tolist() == ["good", "good", "bad", "good", "good"]
+    assert len(molecules[2]) == 0
+    for row in (0, 3, 4):
+        assert molecules[row].atomic_numbers.tolist() == [8, 1] and molecules[row].bonds.tolist() == [[0, 1]]
+        assert molecules[row].formal_charges.tolist() == [-1, 0] and molecules[row].positions[1, 2] == 1
+    assert molecules[1].formal_charges.tolist() == [0, 0]
+    # The suite's own files are not forgiven; the row is counted over all batches.
+    with pytest.raises(UserError, match=r"a\.parquet: molecule 2 has"):
+        list(iterate_parquet(path, batch_size=2))
+    problems = {}
+    parts = list(iterate_parquet(path, batch_size=2, problems=problems))
+    assert list(problems) == [2] and [len(part) for part in parts] == [2, 2, 1]
+
+
+def test_a_sound_file_of_others_gets_no_columns(molecules, tmp_path):
+    write_parquet(tmp_path / "a.parquet", molecules.without_table())
+    assert list(read_foreign_parquet(tmp_path / "a.parquet").table) == []
 
 
 @pytest.mark.parametrize("keep", [0, 10, 200, -1])

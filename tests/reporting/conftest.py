@@ -15,6 +15,7 @@ from latent3d.molecules.molecules import Molecule, from_list
 from latent3d.molecules.parquet import write_parquet
 from latent3d.molecules.rdkit import from_rdkit
 from latent3d.reporting.figures import make_figure
+from latent3d.reporting.published import read_published
 from latent3d.reporting.rows import parse_rows
 from latent3d.reporting.tables import make_table, write_table
 
@@ -74,6 +75,14 @@ def write_samples(folder, values, failed=()):
     write_json(folder / "run.json", {"seconds": 4.0, "peak_memory_mb": 500.0, "device": "cpu"})
 
 
+def strip():
+    """A path between the first two molecules: the first, one frame that is the first, one that failed, the second."""
+    a, b = molecules()[:2]
+    table = {"pair": 0, "origin": ["held_out", "decoded", "decoded", "held_out"], "place": [None, 0.0, 1.0, None]}
+    status = ["ok", "ok", "decode_failed", "ok"]
+    return from_list([a, a, NOTHING, b], pd.DataFrame({**table, "status": status}))
+
+
 def metric_values(stability, wasserstein=1.5):
     names = ["legacy_atom_stability", "legacy_validity", "legacy_uniqueness", "legacy_novelty", "strict_validity"]
     values = dict.fromkeys([*names, "valid_unique", "valid_unique_novel", "gfn2_success"], 0.9)
@@ -92,6 +101,7 @@ ROWS = [
         "train_seeds": [0, 1],
         "stages": {"topology": "ours", "diffusion": "ours"},
         "autoencoder": True,
+        "interpolation": True,
         "published": {"raw": "ldm3dg_no_mmff", "mmff": "ldm3dg"},
     },
 ]
@@ -124,7 +134,14 @@ def results(tmp_path_factory, rows):
                 log.to_csv(folder / f"{stage}.log.csv", index=False)
             if row.autoencoder:
                 values = {"exact_match_2d": 0.9 + 0.02 * train, "rmsd_heavy": 0.2, "rmsd_heavy_shuffled": 0.6}
-                write_json(folder / "reconstruction.json", {"schema_version": 1, "n": 2, "values": values})
+                quantiles = {
+                    f"rmsd_{atoms}{codes}": (np.linspace(0.01, 0.5, 101) * scale).tolist()
+                    for atoms in ("heavy", "all")
+                    for codes, scale in (("", 1), ("_shuffled", 4))
+                }
+                counts = {"schema_version": 1, "n": 2, "n_encoded": 2, "n_failed_geometry": train}
+                write_json(folder / "reconstruction.json", {**counts, "values": values, "quantiles": quantiles})
+                write_parquet(folder / "interpolation.parquet", strip())
             for sample in row.sample_seeds:
                 for geometry in row.geometries:
                     if row.name == "cloud":
@@ -142,7 +159,14 @@ def made(results, rows, rows_json):
     for name in TABLES[1:]:
         write_table(results / f"table_{name}_toy.csv", make_table(name, "toy", rows, results))
     for name in FIGURES[1:]:
-        make_figure(name, "toy", rows, results, results / f"fig_{name}_toy.svg")
+        make_figure(
+            name,
+            "toy",
+            rows,
+            results,
+            results / f"fig_{name}_toy.svg",
+            read_published("resources/published/published_results.csv"),
+        )
     for kind, out in (("table", "table_toy.csv"), ("figure", "fig_quality_toy.svg")):
         done = latent3d(kind, "quality", *common, "--out", results / out)
         assert done.returncode == 0, done.stderr

@@ -30,9 +30,9 @@ def published():
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_are_vector_and_png_and_repeat_byte_for_byte(made, rows, tmp_path, name):
+def test_figures_are_vector_and_png_and_repeat_byte_for_byte(made, rows, published, tmp_path, name):
     assert (made / f"fig_{name}_toy.png").read_bytes().startswith(b"\x89PNG")
-    make_figure(name, "toy", rows, made, tmp_path / "again.svg")
+    make_figure(name, "toy", rows, made, tmp_path / "again.svg", published)
     assert (tmp_path / "again.svg").read_bytes() == (made / f"fig_{name}_toy.svg").read_bytes()
 
 

@@ -44,7 +44,8 @@ def jobs(tmp_path):
 def finished_run(tmp_path_factory):
     """A run that is complete as far as Snakemake knows: empty files for results, and the records of their making.
 
-    Returns a function (text added to its configuration) -> number of jobs by rule that would be made again.
+    Returns a function (text added to its configuration) -> number of jobs by rule that would be made again; its
+    attributes are `folder`, where the run is, and `snakemake`, which runs there.
     """
     folder = tmp_path_factory.mktemp("finished")
     mine = "all: [mine]\ndatasets: {mine: {source: file, file: mine.sdf, sample_seeds: [0], sample_count: 5}}\n"
@@ -62,4 +63,6 @@ def finished_run(tmp_path_factory):
         (folder / "my.yaml").write_text(mine + change)
         return count_jobs(folder, "--configfile", "my.yaml")
 
+    made_again.folder = folder
+    made_again.snakemake = lambda *arguments: run_snakemake(folder, "--configfile", "my.yaml", *arguments)
     return made_again

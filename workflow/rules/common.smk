@@ -236,6 +236,16 @@ def autoencoder_rows(dataset):
     return list(found.values())
 
 
+def interpolating_rows(dataset):
+    """Rows of a dataset whose system can decode paths between codes; of those that share all of it the first."""
+    return [row for row in autoencoder_rows(dataset) if SYSTEMS[row].interpolation]
+
+
+def trained_files(dataset, rows, file):
+    """One file per row and training seed."""
+    return [f"results/{dataset}/{row}/train{seed}/{file}" for row in rows for seed in train_seeds(dataset, row)]
+
+
 def weights(wildcards, stages):
     """Weights files of some stages for the row and training seed of a job."""
     by = owners_of(wildcards.dataset, wildcards.row)
@@ -314,6 +324,7 @@ def table_row(dataset, row):
         "sample_seeds": sample_seeds(dataset, row),
         "stages": owners_of(dataset, row),
         "autoencoder": row in autoencoder_rows(dataset),
+        "interpolation": row in interpolating_rows(dataset),
         "samples_of": source_of(row),
         "submission": row in SUBMISSIONS,
         "published": published(dataset, row),
@@ -384,11 +395,7 @@ def table_inputs(wildcards):
     if wildcards.table in ("distribution", "energy"):
         return row_files(dataset, "metrics.json")
     if wildcards.table == "autoencoder":
-        return [
-            f"results/{dataset}/{row}/train{seed}/reconstruction.json"
-            for row in autoencoder_rows(dataset)
-            for seed in train_seeds(dataset, row)
-        ]
+        return trained_files(dataset, autoencoder_rows(dataset), "reconstruction.json")
     trained = stage_files(dataset, ".run.json")
     # What a submission cost is not known.
     return trained + row_files(dataset, "run.json", [row for row in rows_of(dataset) if row not in SUBMISSIONS])
@@ -403,20 +410,32 @@ def figure_rows(wildcards):
 
 def figure_inputs(wildcards):
     """Measurements behind a figure."""
-    dataset = wildcards.dataset
-    if wildcards.figure == "training":
+    dataset, name = wildcards.dataset, wildcards.figure
+    if name == "training":
         return stage_files(dataset, ".log.csv")
-    if wildcards.figure in SWEEPS:
-        rows = [*CONFIGURATION.sweeps[wildcards.figure].rows, *SWEEPS[wildcards.figure]]
+    if name == "interpolation":
+        # Of the first training seed.
+        return [trained_files(dataset, [row], "interpolation.parquet")[0] for row in interpolating_rows(dataset)]
+    if name == "reconstruction":
+        return trained_files(dataset, autoencoder_rows(dataset), "reconstruction.json")
+    if name in SWEEPS:
+        rows = [*CONFIGURATION.sweeps[name].rows, *SWEEPS[name]]
         return [file for file in row_files(dataset, "metrics.json", rows) if "/raw/" in file]
+    if name == "cost_quality":
+        return stage_files(dataset, ".run.json") + row_files(dataset, "metrics.json")
+    if name == "properties":
+        return [file for file in row_files(dataset, "ledger.csv") if "/raw/" in file]
     files = {"quality": "metrics.json", "energy": "energies.parquet", "relaxation": "energies.parquet"}
-    return row_files(dataset, files.get(wildcards.figure, "samples.parquet"))
+    return row_files(dataset, files.get(name, "samples.parquet"))
 
 
 def tables_and_figures(dataset):
     """All tables and figures of a dataset."""
     names = ["distribution", "energy", "cost"] + (["autoencoder"] if autoencoder_rows(dataset) else [])
-    figures = ["quality", "energy", "relaxation", "samples"] + (["training"] if stage_files(dataset, "") else [])
+    figures = ["quality", "energy", "relaxation", "properties", "samples"]
+    figures += ["interpolation"] if interpolating_rows(dataset) else []
+    figures += ["reconstruction"] if autoencoder_rows(dataset) else []
+    figures += ["cost_quality", "training"] if stage_files(dataset, "") else []
     figures += sweeps_of(dataset)
     return [
         f"results/table_{dataset}.csv",

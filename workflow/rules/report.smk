@@ -64,7 +64,8 @@ rule table:
 
 rule figure:
     input:
-        lambda wildcards: figure_inputs(wildcards),
+        measurements=lambda wildcards: figure_inputs(wildcards),
+        published=f"{RESOURCES}/published/published_results.csv",
     output:
         vector=report(
             "results/fig_{figure}_{dataset}.svg",
@@ -87,7 +88,7 @@ rule figure:
         "{wildcards.dataset}: figure of {wildcards.figure}"
     shell:
         "latent3d figure {params.name} --dataset {wildcards.dataset} --rows {params.rows:q} --results results"
-        " --out {output.vector:q} 2>&1 | tee -i {log:q}"
+        " --published {input.published:q} --out {output.vector:q} 2>&1 | tee -i {log:q}"
 
 
 rule report:

@@ -83,3 +83,27 @@ rule reconstruct:
         "latent3d reconstruct {params.system} --data {input.data:q} {params.weights}"
         " --device {resources.device} --out {output:q}"
         " 2>&1 | tee -i {log:q}"
+
+
+rule interpolate:
+    input:
+        data="results/{dataset}/dataset.parquet",
+        weights=lambda wildcards: weights(wildcards, autoencoder_stages(ROWS[wildcards.row].base)),
+    output:
+        "results/{dataset}/{row}/train{train_seed}/interpolation.parquet",
+    log:
+        "logs/{dataset}/{row}/train{train_seed}/interpolate.log",
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        gpu=gpus,
+        device=device,
+    params:
+        system=lambda wildcards: ROWS[wildcards.row].base,
+        weights=lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],
+    message:
+        "{wildcards.dataset}: paths between codes of {wildcards.row}, seed {wildcards.train_seed}"
+    shell:
+        "latent3d interpolate {params.system} --data {input.data:q} {params.weights}"
+        " --device {resources.device} --out {output:q}"
+        " 2>&1 | tee -i {log:q}"

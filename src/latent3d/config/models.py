@@ -37,7 +37,10 @@ FileNames = Annotated[
 ]
 TABLES = ("quality", "distribution", "energy", "autoencoder", "cost")
 """results/table_{name}_{dataset}.csv, of quality table_{dataset}.csv"""
-FIGURES = ("quality", "energy", "relaxation", "samples", "training")
+FIGURES = (
+    *("quality", "energy", "relaxation", "properties", "cost_quality"),
+    *("samples", "interpolation", "reconstruction", "training"),
+)
 """results/fig_{name}_{dataset}.svg; sweeps have figures of their own names"""
 
 
@@ -160,12 +163,14 @@ class SystemDefaults(_Strict):
 
     `stages` maps each trained stage, in order, to the stages it needs. `hyperparameters` maps stage names (and
     `sampling`) to their defaults; a preset overrides some of them for one kind of dataset; `choices` lists the words
-    that `stage.name` may be. `autoencoder` says whether the system can reconstruct molecules (`latent3d reconstruct`).
+    that `stage.name` may be. `autoencoder` says whether the system can reconstruct molecules (`latent3d reconstruct`),
+    `interpolation` whether it can decode the path between their codes (`latent3d interpolate`).
     `published` maps a geometry to the system id in the table of published numbers.
     """
 
     stages: dict[str, list[str]]
     autoencoder: bool = False
+    interpolation: bool = False
     hyperparameters: dict[str, dict[str, Any]]
     presets: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     choices: dict[str, list[str]] = Field(default_factory=dict)

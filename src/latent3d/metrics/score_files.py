@@ -17,7 +17,7 @@ from latent3d.metrics.reference_file import cached_statistics, dataset_file, rea
 from latent3d.metrics.score import Options, measure_floor, score
 from latent3d.molecules.molecules import ELEMENTS, EMPTY, Molecules, from_list
 from latent3d.molecules.parquet import read_metadata
-from latent3d.molecules.read import has_coordinates, read_molecules
+from latent3d.molecules.read import doubts, has_coordinates, read_molecules
 from latent3d.molecules.sdf import write_sdf
 from latent3d.run import versions
 from latent3d.workers import Workers, run_task
@@ -114,6 +114,8 @@ def _score_file(
     workers: Workers,
 ) -> tuple[dict[str, Any], pd.DataFrame, Molecules]:
     samples = read_molecules(file)
+    for doubt in doubts(file, samples):
+        print(f"score: {doubt}", file=sys.stderr)
     sha256 = hash_file(file)
     energies_file = beside(file, ENERGIES)
     energies = _energies_of(energies_file, samples, sha256) if energies_file.is_file() else None

@@ -6,7 +6,8 @@ and the schema version are in the file's metadata.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,30 @@ def read_parquet(path: Path | str) -> Molecules:
     return concatenate(iterate_parquet(path))
 
 
-def iterate_parquet(path: Path | str, batch_size: int = 65536) -> Iterator[Molecules]:
-    """Read molecules in batches (at least one batch, also for an empty file). Raises as `read_parquet`."""
+def read_foreign_parquet(path: Path | str) -> Molecules:
+    """As `read_parquet`, of a file that others made: a row that makes no sense stays as an empty molecule.
+
+    Its columns `status` and `problem` say why, as in text formats; they are there only if a row was bad.
+    """
+    problems: dict[int, str] = {}
+    molecules = concatenate(iterate_parquet(path, problems=problems))
+    if not problems:
+        return molecules
+    table = molecules.table
+    status = table["status"].fillna("ok").tolist() if "status" in table else ["ok"] * len(table)
+    problem: list[str | None] = [None] * len(table)
+    for row, text in problems.items():
+        status[row], problem[row] = "decode_failed", f"molecule {row} {text}"
+    return molecules.with_columns(status=status, problem=problem)
+
+
+def iterate_parquet(
+    path: Path | str, batch_size: int = 65536, problems: dict[int, str] | None = None
+) -> Iterator[Molecules]:
+    """Read molecules in batches (at least one batch, also for an empty file). Raises as `read_parquet`.
+
+    With `problems`, rows that make no sense are read as empty molecules and entered there, with the reason.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist. Check the path, or run the rule that makes it.")
@@ -72,12 +95,21 @@ def iterate_parquet(path: Path | str, batch_size: int = 65536) -> Iterator[Molec
         missing = [name for name in ("atomic_numbers", "positions") if name not in names]
         if missing:
             raise UserError(f"{path} has no column {missing[0]!r}; a molecule file needs atomic_numbers and positions.")
-        empty = True
+        read = 0
         for batch in file.iter_batches(batch_size):
-            empty = False
-            yield _molecules(path, batch, units)
-        if empty:
-            yield _molecules(path, pa.RecordBatch.from_pylist([], schema=file.schema_arrow), units)
+            columns = _columns(path, batch)
+            found = {read + row: text for row, text in _problems(columns).items()}
+            if found and problems is None:
+                row, text = next(iter(found.items()))
+                raise UserError(f"{path}: molecule {row} {text}. Mend that row, or make the file again.")
+            if found:
+                problems |= found
+                columns = columns.without(np.array(list(found)) - read)
+            yield _molecules(columns, batch, units)
+            read += batch.num_rows
+        if not read:
+            batch = pa.RecordBatch.from_pylist([], schema=file.schema_arrow)
+            yield _molecules(_columns(path, batch), batch, units)
     except (pa.ArrowException, OSError, EOFError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is not a readable Parquet file ({reason}). Make or download it again.") from error
@@ -95,11 +127,11 @@ def _list(values: np.ndarray, offsets: np.ndarray, null: np.ndarray | None = Non
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values), mask=mask)
 
 
-def _ragged(path: Path, batch: pa.RecordBatch, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Flat values, counts per row, and null mask of a list column (all null where the column is absent)."""
+def _ragged(path: Path, batch: pa.RecordBatch, name: str) -> "_Ragged":
+    """A list column; all null where it is absent."""
     if name not in batch.schema.names:
         size = batch.num_rows
-        return np.zeros(0, _LISTS[name].to_pandas_dtype()), np.zeros(size, np.int64), np.ones(size, bool)
+        return _Ragged(np.zeros(0, _LISTS[name].to_pandas_dtype()), np.zeros(size, np.int64), np.ones(size, bool))
     column = batch.column(name)
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         raise UserError(f"{path}: column {name!r} must be a list per molecule, but it is {column.type}.")
@@ -113,48 +145,83 @@ def _ragged(path: Path, batch: pa.RecordBatch, name: str) -> tuple[np.ndarray, n
         values = values.cast(_LISTS[name])
     except pa.ArrowInvalid as error:
         raise UserError(f"{path}: column {name!r} holds a value that does not fit {_LISTS[name]} ({error}).") from error
-    return values.to_numpy(zero_copy_only=False), counts, column.is_null().to_numpy(zero_copy_only=False)
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    return _Ragged(values.to_numpy(zero_copy_only=False), counts, null)
 
 
-def _molecules(path: Path, batch: pa.RecordBatch, units: dict[str, str]) -> Molecules:
-    numbers, atoms, _ = _ragged(path, batch, "atomic_numbers")
-    positions, coordinates, _ = _ragged(path, batch, "positions")
-    _check_counts(path, "positions", coordinates, 3 * atoms)
-    bonds, ends, unknown = _ragged(path, batch, "bonds")
-    orders, bond_counts, unknown_orders = _ragged(path, batch, "bond_orders")
-    charges, charge_counts, unknown_charges = _ragged(path, batch, "formal_charges")
-    _check_counts(path, "bonds", ends, 2 * bond_counts)
-    _check_counts(path, "bond_orders", unknown_orders.astype(int), unknown.astype(int))
-    if unknown_charges.any():
-        # Neutral where only the charges are unknown.
-        filled = np.zeros(int(atoms.sum()), np.int8)
-        filled[np.repeat(~unknown_charges, atoms)] = charges
-        charges, charge_counts = filled, np.where(unknown_charges, atoms, charge_counts)
-    _check_counts(path, "formal_charges", charge_counts, atoms)
-    bond_offsets = np.concatenate([[0], np.cumsum(bond_counts)])
-    pairs = bonds.reshape(-1, 2)
-    limit = np.repeat(atoms, bond_counts)
-    if len(pairs) and ((pairs < 0) | (pairs >= limit[:, None])).any():
-        row = (
-            int(
-                np.searchsorted(
-                    bond_offsets, np.flatnonzero((pairs >= limit[:, None]).any(1) | (pairs < 0).any(1))[0], side="right"
-                )
+@dataclass(frozen=True)
+class _Ragged:
+    """A list column: flat values, counts [M] per row, and which rows are null [M]."""
+
+    values: np.ndarray
+    counts: np.ndarray
+    null: np.ndarray
+
+    def without(self, rows: np.ndarray) -> "_Ragged":
+        """The same with empty lists in some rows."""
+        keep = np.ones(len(self.counts), bool)
+        keep[rows] = False
+        return _Ragged(self.values[np.repeat(keep, self.counts)], self.counts * keep, self.null & keep)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The list columns of a batch, as they stand in the file."""
+
+    numbers: _Ragged
+    positions: _Ragged
+    bonds: _Ragged
+    orders: _Ragged
+    charges: _Ragged
+
+    def without(self, rows: np.ndarray) -> "_Columns":
+        """The same with empty molecules in some rows."""
+        columns = (self.numbers, self.positions, self.bonds, self.orders, self.charges)
+        return _Columns(*(column.without(rows) for column in columns))
+
+
+def _columns(path: Path, batch: pa.RecordBatch) -> _Columns:
+    return _Columns(*(_ragged(path, batch, name) for name in _LISTS))
+
+
+def _problems(columns: _Columns) -> dict[int, str]:
+    """What is wrong with a row, first things first, by row: lists that do not fit together, bonds to no atom."""
+    atoms, ends = columns.numbers.counts, columns.bonds.counts
+    found: dict[int, str] = {}
+    for name, column, expected in (
+        ("positions", columns.positions, 3 * atoms),
+        ("bonds", columns.bonds, 2 * columns.orders.counts),
+        ("formal_charges", columns.charges, np.where(columns.charges.null, 0, atoms)),
+    ):
+        for row in np.flatnonzero(column.counts != expected).tolist():
+            found.setdefault(
+                row, f"has {column.counts[row]} entries in column {name!r} where {expected[row]} are needed"
             )
-            - 1
-        )
-        raise UserError(f"{path}: molecule {row} has a bond to an atom it does not have. Mend column 'bonds'.")
+    for row in np.flatnonzero(columns.bonds.null != columns.orders.null).tolist():
+        found.setdefault(row, "has one of the columns 'bonds' and 'bond_orders' alone")
+    row_of_end = np.repeat(np.arange(len(ends)), ends)
+    outside = (columns.bonds.values < 0) | (columns.bonds.values >= atoms[row_of_end])
+    for row in np.unique(row_of_end[outside]).tolist():
+        found.setdefault(row, "has a bond to an atom it does not have (column 'bonds')")
+    return dict(sorted(found.items()))
+
+
+def _molecules(columns: _Columns, batch: pa.RecordBatch, units: dict[str, str]) -> Molecules:
+    atoms = columns.numbers.counts
+    # Neutral where only the charges are unknown.
+    charges = np.zeros(int(atoms.sum()), np.int8)
+    charges[np.repeat(~columns.charges.null, atoms)] = columns.charges.values
     scalars = [name for name in batch.schema.names if name not in _LISTS]
     table = pa.Table.from_batches([batch]).select(scalars).to_pandas() if scalars else _no_columns(batch.num_rows)
     return Molecules(
-        numbers,
-        positions.reshape(-1, 3),
+        columns.numbers.values,
+        columns.positions.values.reshape(-1, 3),
         np.concatenate([[0], np.cumsum(atoms)]),
-        pairs,
-        orders,
-        bond_offsets,
+        columns.bonds.values.reshape(-1, 2),
+        columns.orders.values,
+        np.concatenate([[0], np.cumsum(columns.orders.counts)]),
         charges,
-        ~unknown,
+        ~columns.bonds.null,
         table,
         units,
     )
@@ -162,12 +229,3 @@ def _molecules(path: Path, batch: pa.RecordBatch, units: dict[str, str]) -> Mole
 
 def _no_columns(rows: int) -> pd.DataFrame:
     return pd.DataFrame(index=range(rows))
-
-
-def _check_counts(path: Path, name: str, counts: Sequence[int], expected: Sequence[int]) -> None:
-    wrong = np.flatnonzero(np.asarray(counts) != np.asarray(expected))
-    if len(wrong):
-        row = int(wrong[0])
-        raise UserError(
-            f"{path}: molecule {row} has {counts[row]} entries in column {name!r} where {expected[row]} are needed."
-        )

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import Molecules
-from latent3d.molecules.parquet import read_parquet, write_parquet
+from latent3d.molecules.parquet import read_foreign_parquet, write_parquet
 from latent3d.molecules.sdf import read_sdf, write_sdf
 from latent3d.molecules.smiles import read_smiles, write_smiles
 from latent3d.molecules.xyz import read_xyz, write_xyz
@@ -16,7 +16,7 @@ MAX_PARQUET_VALUES = 1_000_000_000
 """In one column of a file of unknown origin: a few kilobytes of Parquet can hold any number of equal values."""
 
 _FORMATS = {
-    ".parquet": (read_parquet, write_parquet),
+    ".parquet": (read_foreign_parquet, write_parquet),
     ".sdf": (read_sdf, write_sdf),
     ".sd": (read_sdf, write_sdf),
     ".mol": (read_sdf, write_sdf),
@@ -30,7 +30,7 @@ _FORMATS = {
 def read_molecules(path: Path | str) -> Molecules:
     """Read a file of molecules: .parquet, or .sdf, .mol, .xyz, .smi, each also .gz.
 
-    Unreadable records of a text file stay as empty molecules, columns `status` and `problem` say why.
+    Records that are unreadable or make no sense stay as empty molecules, columns `status` and `problem` say why.
 
     Raises:
         UserError: the suffix is none of these; the file is missing, truncated, unreadable or too large.
@@ -40,6 +40,20 @@ def read_molecules(path: Path | str) -> Molecules:
     if suffix == ".parquet" and path.is_file():
         _check_parquet_size(path)
     return _FORMATS[suffix][0](path)
+
+
+def doubts(path: Path | str, molecules: Molecules) -> list[str]:
+    """Sentences on what makes molecules fail although every record can be read: no hydrogens, no third dimension."""
+    said = []
+    numbers, positions = molecules.atomic_numbers, molecules.positions
+    if (numbers == 6).any() and not (numbers == 1).any():
+        said.append(
+            f"{path} has no hydrogens. Each has to be an atom of its own, or molecules count as radicals: add them "
+            "with the program that made the file (RDKit: Chem.AddHs(mol, addCoords=True))."
+        )
+    if has_coordinates(path) and (molecules.atom_counts > 4).any() and (positions[:, 2] == 0).all():
+        said.append(f"{path} is flat: all z are 0. What needs the geometry judges a drawing; give 3D coordinates.")
+    return said
 
 
 def has_coordinates(path: Path | str) -> bool:

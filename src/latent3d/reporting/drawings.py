@@ -1,4 +1,4 @@
-"""Drawings of samples: the graph flat, and the geometry as it stands in the file."""
+"""Drawings of samples and of paths between codes: the graph flat, and the geometry as it stands in the file."""
 
 from pathlib import Path
 
@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDepictor
 
+from latent3d.errors import UserError
 from latent3d.molecules.molecules import ELEMENTS, Molecule
 from latent3d.molecules.parquet import read_parquet
 from latent3d.molecules.perception import perceive_bonds
-from latent3d.molecules.rdkit import to_rdkit
-from latent3d.reporting.rows import TableRow, sample_folders
+from latent3d.molecules.rdkit import canonical_smiles, to_rdkit
+from latent3d.reporting.rows import TableRow, sample_folders, training_folders
 
 COLUMNS = 6
 COLOURS = {1: "#DDDDDD", 6: "#444444", 7: "#0072B2", 8: "#D55E00", 9: "#009E73"}
@@ -30,25 +31,77 @@ def samples_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Fig
         molecules = read_parquet(sample_folders(results, dataset, row, "raw")[0] / "samples.parquet")
         for column in range(COLUMNS):
             flat, solid = axes[2 * number, column], axes[2 * number + 1, column]
-            for axis in (flat, solid):
-                axis.set_axis_off()
-                axis.set_aspect("equal")
+            _prepare(flat, solid)
             if column >= len(molecules):
                 continue
             molecule = molecules[column]
             status = str(molecules.table["status"].iloc[column]) if "status" in molecules.table else "ok"
             if status == "ok" and molecule.bonds is None:
                 molecule, status = perceive_bonds(molecule)
-            if status != "ok":
-                flat.text(0.5, 0.5, status.replace("_", "\n"), ha="center", va="center", color="#B00000")
-            else:
-                _draw_graph(flat, molecule)
-            if len(molecule):
-                _draw_geometry(solid, molecule)
+            _draw(flat, solid, molecule, status, _view(molecule))
         perceived = "" if molecules.bonds_known[:COLUMNS].all() else ", bonds perceived"
         axes[2 * number, 0].set_title(f"{row.name}, raw{perceived}", loc="left")
     figure.suptitle(f"{dataset}: the first {COLUMNS} samples, not chosen", x=0.01, ha="left", fontsize=10)
     return figure
+
+
+def interpolation_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+    """What lies on the straight path between the codes of two held-out molecules, A and B, for pairs that were drawn.
+
+    Framed: the molecules themselves. Between them the decoded frames, from the code of A to that of B; `= A` and `= B`
+    mark the graphs that are theirs. A frame that cannot be decoded says why. Of the first training seed.
+    """
+    drawn = [row for row in rows if row.interpolation]
+    if not drawn:
+        raise UserError(f"No row of {dataset} can interpolate, so there is no such figure to draw.")
+    folders = {row.name: next(folder for _, folder in training_folders(results, dataset, row)) for row in drawn}
+    strips = {name: read_parquet(folder / "interpolation.parquet") for name, folder in folders.items()}
+    lines = [(row, pair) for row in drawn for pair in strips[row.name].table["pair"].unique()]
+    columns = max(int((strips[row.name].table["pair"] == pair).sum()) for row, pair in lines)
+    figure, axes = plt.subplots(2 * len(lines), columns, figsize=(1.25 * columns, 2.7 * len(lines)), squeeze=False)
+    for number, (row, pair) in enumerate(lines):
+        strip = strips[row.name].take(strips[row.name].table["pair"].to_numpy() == pair)
+        ends = [_smiles(strip[0]), _smiles(strip[len(strip) - 1])]
+        before = None
+        for column, (molecule, line) in enumerate(zip(strip, strip.table.itertuples(), strict=True)):
+            flat, solid = axes[2 * number, column], axes[2 * number + 1, column]
+            _prepare(flat, solid)
+            seen = _view(molecule, before)
+            _draw(flat, solid, molecule, line.status, seen)
+            before = (molecule, seen) if len(molecule) else before
+            if line.origin == "held_out":
+                for axis in (flat, solid):
+                    axis.add_patch(plt.Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, ec="#999999"))
+                label = "A, held out" if column == 0 else "B, held out"
+            else:
+                same = [name for name, end in zip("AB", ends, strict=True) if _smiles(molecule) == end]
+                label = " ".join([f"{100 * line.place:.0f} %", *(f"= {name}" for name in same)])
+            flat.set_title(label, fontweight="normal", fontsize=8)
+        axes[2 * number, 0].text(0.04, 0.95, row.name, transform=axes[2 * number, 0].transAxes, fontsize=7, va="top")
+    title = f"{dataset}: straight paths between the codes of test molecules, not chosen"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _smiles(molecule: Molecule) -> str | None:
+    """Canonical SMILES; None for a frame that failed."""
+    return canonical_smiles(to_rdkit(molecule)) if len(molecule) else None
+
+
+def _prepare(*axes: Axes) -> None:
+    for axis in axes:
+        axis.set_axis_off()
+        axis.set_aspect("equal")
+
+
+def _draw(flat: Axes, solid: Axes, molecule: Molecule, status: str, seen: np.ndarray) -> None:
+    """Graph, or why there is none, and geometry as it is seen [N, 3]."""
+    if status != "ok":
+        flat.text(0.5, 0.5, status.replace("_", "\n"), ha="center", va="center", color="#B00000")
+    else:
+        _draw_graph(flat, molecule)
+    if len(molecule):
+        _draw_geometry(solid, molecule, seen)
 
 
 def _draw_graph(axis: Axes, molecule: Molecule) -> None:
@@ -74,13 +127,12 @@ def _draw_graph(axis: Axes, molecule: Molecule) -> None:
     _same_scale(axis, place, 2.6)
 
 
-def _draw_geometry(axis: Axes, molecule: Molecule) -> None:
-    """Orthographic view along the direction in which the molecule extends least; near atoms cover far ones."""
-    if not np.isfinite(molecule.positions).all():
+def _draw_geometry(axis: Axes, molecule: Molecule, seen: np.ndarray) -> None:
+    """Orthographic view; near atoms cover far ones."""
+    if not np.isfinite(seen).all():
         axis.text(0.5, 0.5, "NaN\ncoordinates", ha="center", va="center", color="#B00000")
         return
-    centred = molecule.positions - molecule.positions.mean(0)
-    x, y, depth = (centred @ principal_axes(molecule.positions).T).T
+    x, y, depth = seen.T
     for i, j in [] if molecule.bonds is None else molecule.bonds:
         axis.plot([x[i], x[j]], [y[i], y[j]], color="#999999", lw=2.2, zorder=float(min(depth[i], depth[j])) - 0.01)
     for i, number in enumerate(molecule.atomic_numbers.tolist()):
@@ -94,6 +146,24 @@ def _draw_geometry(axis: Axes, molecule: Molecule) -> None:
         )
         axis.add_patch(circle)
     _same_scale(axis, np.stack([x, y], 1), 3.0)
+
+
+def _view(molecule: Molecule, before: tuple[Molecule, np.ndarray] | None = None) -> np.ndarray:
+    """Positions [N, 3] seen along the direction in which the molecule extends least.
+
+    Of the four ways to turn it so, the one nearest to the view [M, 3] of the molecule `before`, if there is one.
+    """
+    if not len(molecule) or not np.isfinite(molecule.positions).all():
+        return molecule.positions
+    seen = (molecule.positions - molecule.positions.mean(0)) @ principal_axes(molecule.positions).T
+    if before is None or not np.isfinite(before[1]).all():
+        return seen
+    # Atoms of one graph are matched; of two, those at the same place in the order, which codes share.
+    match = to_rdkit(before[0]).GetSubstructMatch(to_rdkit(molecule)) if len(before[0]) == len(molecule) else ()
+    target = before[1][list(match)] if match else before[1]
+    shared = min(len(seen), len(target))
+    turns = [np.array(signs) for signs in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))]
+    return seen * min(turns, key=lambda turn: np.square((seen * turn)[:shared] - target[:shared]).sum())
 
 
 def principal_axes(positions: np.ndarray) -> np.ndarray:

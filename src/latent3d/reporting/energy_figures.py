@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from latent3d.energy.energies_file import NAME, read_energies
 from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
 from latent3d.reporting.rows import TableRow, sample_folders
-from latent3d.reporting.style import colour
+from latent3d.reporting.style import LINE_STYLES, colour
 
 _LEAST, _MOST = 0.05, 2e4
 """Relaxation energies that the axis shows, kcal/mol: little beside a hydrogen bond, to all bonds of a molecule."""
@@ -76,7 +76,7 @@ def relaxation_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.
             axis.text(0.5, 0.6, "not measured", transform=axis.transAxes, ha="center", color="#777777")
     axes[0].set_ylabel("% of samples that were to relax")
     handles = [
-        Line2D([], [], color=colour(row), label="\n".join([row.name, *failed[row.name]]))
+        Line2D([], [], color=colour(row), ls=_style(row), label="\n".join([row.name, *failed[row.name]]))
         for row in rows
         if failed[row.name]
     ]
@@ -96,9 +96,15 @@ def _draw_cumulative(axis: Axes, row: TableRow, asked: pd.DataFrame) -> float:
         np.concatenate([share, share[-1:]]),
         where="post",
         color=colour(row),
+        ls=_style(row),
         lw=1.2,
     )
     return float(share[-1])
+
+
+def _style(row: TableRow) -> str:
+    """Beside the colour, so that lines can be told apart in grey."""
+    return LINE_STYLES[row.position % len(LINE_STYLES)]
 
 
 def _energies(dataset: str, rows: list[TableRow], results: Path) -> Iterator[tuple[TableRow, str, pd.DataFrame]]:

@@ -10,7 +10,9 @@ from matplotlib.patches import Patch
 
 from latent3d.errors import UserError
 from latent3d.metrics.registry import QUALITY, header
-from latent3d.reporting.drawings import samples_figure
+from latent3d.reporting.cost_figure import cost_quality_figure
+from latent3d.reporting.distribution_figures import properties_figure, reconstruction_figure
+from latent3d.reporting.drawings import interpolation_figure, samples_figure
 from latent3d.reporting.energy_figures import energy_figure, relaxation_figure
 from latent3d.reporting.rows import TableRow, stage_file
 from latent3d.reporting.style import LINE_STYLES, colour, save
@@ -19,17 +21,27 @@ from latent3d.reporting.tables import quality_table
 PANELS = ("legacy_molecule_stability", "legacy_validity", "strict_validity", "valid_unique_novel")
 
 
-def make_figure(name: str, dataset: str, rows: list[TableRow], results: Path, out: Path) -> None:
+def make_figure(
+    name: str, dataset: str, rows: list[TableRow], results: Path, out: Path, published: pd.DataFrame | None = None
+) -> None:
     """Draw the figure `name` (one of config.FIGURES, or `sweep`) to `out` (.svg), and a PNG beside it.
+
+    `published` is the table of published numbers, for the figures that show some.
 
     Raises:
         UserError: a measurement is missing or unreadable.
     """
+    if name == "cost_quality":
+        save(cost_quality_figure(dataset, rows, results, published), out)
+        return
     makers = {
         "quality": quality_figure,
         "energy": energy_figure,
         "relaxation": relaxation_figure,
+        "properties": properties_figure,
         "samples": samples_figure,
+        "interpolation": interpolation_figure,
+        "reconstruction": reconstruction_figure,
         "training": training_figure,
         "sweep": sweep_figure,
     }

@@ -1,5 +1,6 @@
 """Published numbers, to stand beside ours with their protocol."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -95,3 +96,38 @@ def published_distances(numbers: pd.DataFrame, system: str) -> dict[str, object]
     if columns:
         columns |= {"published_system": system, "published_source": "; ".join(sources)}
     return columns
+
+
+@dataclass(frozen=True)
+class PublishedCost:
+    """What a published training took, s, on which device, how far to trust it (`TRUST`), and its quality columns."""
+
+    system: str
+    seconds: float
+    upper_bound: bool
+    device: str
+    status: str
+    values: dict[str, float]
+
+
+def published_costs(numbers: pd.DataFrame) -> list[PublishedCost]:
+    """The systems of which a wall time of training on QM9, its device and comparable quality are known.
+
+    As printed: most papers do not say whether an autoencoder's training is included.
+    """
+    names = ("training_wallclock", "training_wallclock_upper_bound")
+    times = numbers[(numbers["table"] == "cost") & (numbers["dataset"] == DATASET) & numbers["metric"].isin(names)]
+    found = []
+    for line in times[times["unit"] == "hours"].itertuples(index=False):
+        try:
+            values = published_values(numbers, line.system)
+        except UserError:
+            continue
+        quality = {
+            name.removesuffix("_published"): value for name, value in values.items() if name.endswith("_published")
+        }
+        device = line.protocol.replace("_", " ")
+        found.append(
+            PublishedCost(line.system, 3600 * line.value, line.metric == names[1], device, line.status, quality)
+        )
+    return found

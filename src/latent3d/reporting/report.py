@@ -30,8 +30,12 @@ FIGURE_TITLES = {
     "quality": "Stability and validity, raw and after MMFF94",
     "energy": "Energy per atom",
     "relaxation": "Energy lost in relaxation",
-    "training": "Training curves",
+    "cost_quality": "Quality over the cost of training",
+    "properties": "Properties of valid samples",
     "samples": "Samples as generated",
+    "interpolation": "Between the codes of two molecules",
+    "reconstruction": "Reconstruction of test molecules",
+    "training": "Training curves",
 }
 FAILURES = {
     "quality": "Not strictly valid, or without an energy",

@@ -32,6 +32,7 @@ class TableRow(BaseModel):
     sample_seeds: list[int]
     stages: dict[str, str] = {}
     autoencoder: bool = False
+    interpolation: bool = False
     samples_of: str | None = None
     submission: bool = False
     published: dict[Geometry, str] = {}

@@ -10,6 +10,8 @@ A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `con
         (weights, seed, chunk of the index) alone. `source` is the folder of the row named by `samples_of`, if any.
         `data` is None where somebody samples with released weights: what networks need of it is in their weights.
     reconstruct(weights, molecules, run) -> Reconstruction          (systems with `autoencoder: true`)
+    interpolate(weights, molecules, places, run) -> (frames, status)     (systems with `interpolation: true`)
+        Decode the path between the codes of molecules 0 and 1, 2 and 3, ... at the places 0 to 1.
 """
 
 import importlib

@@ -1,8 +1,9 @@
 """Whole datasets through the geometric autoencoder, in batches of molecules of similar size."""
 
+import numpy as np
 import torch
 
-from latent3d.molecules.molecules import Molecule
+from latent3d.molecules.molecules import EMPTY, Molecule
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.graphs import Conformers, Graph, pad_graphs
 
@@ -36,6 +37,19 @@ def decode_conformers(model: GeometricAutoencoder, graphs: list[Graph], z: torch
         for i, x in zip(rows.tolist(), positions.cpu().numpy(), strict=True):
             out[i] = graphs[i].to_molecule(x[: len(graphs[i])])
     return [out[i] for i in range(len(graphs))]
+
+
+def decode_usable(
+    model: GeometricAutoencoder, graphs: list[Graph | None], z: torch.Tensor
+) -> tuple[list[Molecule], list[str]]:
+    """A molecule and a status for every decoded graph, None where there is none; z [usable, latent] of the others."""
+    usable = [i for i, graph in enumerate(graphs) if graph is not None]
+    molecules: list[Molecule] = [EMPTY] * len(graphs)
+    status = ["decode_failed"] * len(graphs)
+    for i, molecule in zip(usable, decode_conformers(model, [graphs[i] for i in usable], z), strict=True):
+        molecules[i] = molecule
+        status[i] = "ok" if np.isfinite(molecule.positions).all() else "nan_coordinates"
+    return molecules, status
 
 
 def _by_size(sizes: torch.Tensor, batch_size: int) -> list[torch.Tensor]:

@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 
 from latent3d.diffusion.streams import Streams
-from latent3d.molecules.molecules import EMPTY, Molecule, Molecules, from_list
+from latent3d.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.run import Run
 from latent3d.sampling import CHUNK
 from latent3d.systems import Draw
-from latent3d.systems.latent3d.conformers import decode_conformers
+from latent3d.systems.latent3d.conformers import decode_usable
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.graphs import canonical_graph
 from latent3d.systems.latent3d.models import load_geometry, load_prior, load_topology
@@ -63,9 +63,4 @@ def _sample_chunk(
     # would fit another molecule.
     z_2d = encode_graphs(topology, found).to(streams.device)
     z_3d = prior_3d.draw(z_2d, streams.take(usable), steps, sampler)
-    molecules: list[Molecule] = [EMPTY] * len(streams)
-    status = ["decode_failed"] * len(streams)
-    for i, molecule in zip(usable, decode_conformers(geometry, found, z_3d), strict=True):
-        molecules[i] = molecule
-        status[i] = "ok" if np.isfinite(molecule.positions).all() else "nan_coordinates"
-    return molecules, status
+    return decode_usable(geometry, graphs, z_3d)

@@ -1,0 +1,95 @@
+"""Paths between codes, with networks as they are drawn: what is decoded where, and what cannot be."""
+
+import numpy as np
+import pytest
+import torch
+
+from latent3d.config import Row, hyperparameters
+from latent3d.interpolation import PLACES, write_interpolation
+from latent3d.molecules.molecules import from_list
+from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
+from latent3d.molecules.rdkit import canonical_smiles, to_rdkit
+from latent3d.run import Run
+from latent3d.systems.latent3d import interpolate, reconstruct
+from latent3d.systems.latent3d.grammar import Grammar
+from latent3d.systems.latent3d.graphs import canonical_graph
+from latent3d.systems.latent3d.models import geometric_autoencoder, topological_autoencoder
+from latent3d.training.weights import write_weights
+
+SMILES = ["CCO", "CC(=O)O", "C[C@H](N)O", "C1CC1", "CNC", "C#N"]
+SMALL = {"width": 32, "layers": 2, "heads": 4}
+
+
+@pytest.fixture(scope="module")
+def molecules(from_smiles):
+    return [from_smiles(text) for text in SMILES]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory, molecules):
+    """Weights files of both autoencoders, untrained; the largest molecule they know has four heavy atoms."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    h = {
+        stage: hyperparameters(Row(base="latent3d", overrides={stage: SMALL}), stage, "quick")
+        for stage in ("topology", "geometry")
+    }
+    grammar = Grammar.of([canonical_graph(molecule) for molecule in molecules])
+    topology, geometry = topological_autoencoder(grammar, h["topology"]), geometric_autoencoder(4, h["geometry"])
+    files = {stage: folder / f"{stage}.safetensors" for stage in h}
+    more = {"types": grammar.types, "max_atoms": grammar.max_atoms}
+    write_weights(files["topology"], topology.state_dict(), "latent3d", "topology", h["topology"], **more)
+    write_weights(files["geometry"], geometry.state_dict(), "latent3d", "geometry", h["geometry"], max_heavy=4)
+    return files
+
+
+def smiles(frames):
+    return [canonical_smiles(to_rdkit(frame)) for frame in frames]
+
+
+def test_ends_are_what_the_codes_of_the_molecules_decode_to(weights, molecules, tmp_path):
+    run = Run(0, tmp_path)
+    ends = from_list(molecules)
+    frames, status = interpolate(weights, ends, np.array([0.0, 1.0]), run)
+    assert status == ["ok"] * len(molecules)
+    assert smiles(frames) == smiles(reconstruct(weights, ends, run).graphs)
+
+
+def test_a_path_back_has_the_same_frames_and_one_to_itself_stands_still(weights, molecules, tmp_path):
+    a, b = molecules[0], molecules[1]
+    places = np.linspace(0, 1, 5)
+    frames, _ = interpolate(weights, from_list([a, b, b, a, a, a]), places, Run(0, tmp_path))
+    there, back, still = frames[:5], frames[5:10], frames[10:]
+    assert smiles(there) == smiles(back)[::-1]
+    for one, other in zip(there, back[::-1], strict=True):
+        np.testing.assert_allclose(one.positions, other.positions, atol=1e-3)
+    for frame in still:
+        np.testing.assert_allclose(frame.positions, still[0].positions, atol=1e-3)
+
+
+def test_a_pair_with_a_molecule_that_has_no_place_in_the_codes_fails_by_name_alone(
+    weights, molecules, from_smiles, tmp_path
+):
+    ends = from_list([molecules[0], from_smiles("c1ccccc1"), molecules[0], molecules[1]])
+    frames, status = interpolate(weights, ends, np.array([0.0, 0.5, 1.0]), Run(0, tmp_path))
+    assert status == ["not_encoded"] * 3 + ["ok"] * 3
+    assert [len(frame) > 0 for frame in frames] == [False] * 3 + [True] * 3
+    alone, _ = interpolate(weights, from_list(molecules[:2]), np.array([0.0, 0.5, 1.0]), Run(0, tmp_path))
+    assert smiles(frames[3:]) == smiles(alone)
+
+
+def test_the_file_holds_pairs_of_test_molecules_with_the_path_between(weights, dataset, tmp_path):
+    data = tmp_path / "dataset.parquet"
+    write_parquet(data, dataset)
+    write_interpolation("latent3d", weights, data, Run(0, tmp_path), tmp_path / "a.parquet")
+    write_interpolation("latent3d", weights, data, Run(0, tmp_path), tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    strips = read_parquet(tmp_path / "a.parquet")
+    # Four test molecules are two pairs; each has both of its ends, once.
+    table = strips.table
+    assert table["pair"].tolist() == sorted([0, 1] * (len(PLACES) + 2))
+    held_out = strips.take((table["origin"] == "held_out").to_numpy())
+    assert sorted(smiles(held_out)) == sorted(smiles(dataset.split("test")))
+    np.testing.assert_allclose(table["place"][table["origin"] == "decoded"], np.tile(PLACES, 2))
+    assert table["place"][table["origin"] == "held_out"].isna().all()
+    assert set(read_metadata(tmp_path / "a.parquet")["weights_sha256"]) == {"topology", "geometry"}
