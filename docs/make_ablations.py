@@ -23,7 +23,16 @@ COLUMNS = {
     "training s": ("table_cost", "training_total_s_down", 0),
     "ms per sample": ("table_cost", "sampling_per_molecule_s_down", 1),
 }
-PER_MILLE = "ms per sample"
+HEAD = """# Ablations of latent3d
+
+Made by `python docs/make_ablations.py` from the tables of [config/ablations.yaml](../config/ablations.yaml); change it
+there. Embedded dataset ({subset}), small networks ({training} training steps in all), three sampling seeds of {count}
+samples: mean and standard deviation over them. One training seed: small differences may be its noise.
+Raw geometries. Stability by the EDM rule; FCD and torsions (Wasserstein distance) against the training molecules;
+relaxation energy: median of GFN2-xTB.
+
+"""
+COMMENTS = ""
 
 
 def main(results: Path) -> None:
@@ -36,11 +45,9 @@ def main(results: Path) -> None:
         changed = _changed(configuration["rows"].get(row, {}).get("overrides", {}))
         cells = [_cell(tables[table], row, column, digits, name) for name, (table, column, digits) in COLUMNS.items()]
         lines.append(f"| {row} | {changed} | " + " | ".join(cells) + " |")
-    text = (ROOT / "docs" / "ablations.md.in").read_text()
-    subset = tables["table"]["subset"].iloc[0]
-    seeds = int(tables["table"]["n_per_seed"].iloc[0])
-    text = text.replace("{table}", "\n".join(lines)).replace("{subset}", subset).replace("{count}", str(seeds))
-    write_text(ROOT / "docs" / "ablations.md", text)
+    subset, count = tables["table"]["subset"].iloc[0], tables["table"]["n_per_seed"].iloc[0]
+    head = HEAD.format(subset=subset, count=count, training=_most_steps(tables["table_cost"]))
+    write_text(ROOT / "docs" / "ablations.md", head + "\n".join([*lines, ""]) + COMMENTS)
 
 
 def _raw(path: Path) -> pd.DataFrame:
@@ -52,10 +59,14 @@ def _changed(overrides: dict[str, dict[str, object]]) -> str:
     return ", ".join(f"{stage}.{key} {value}" for stage, changes in overrides.items() for key, value in changes.items())
 
 
+def _most_steps(table: pd.DataFrame) -> str:
+    return f"{int(table['training_steps'].max()):,}"
+
+
 def _cell(table: pd.DataFrame, row: str, column: str, digits: int, name: str) -> str:
     if row not in table.index or pd.isna(table.loc[row, column]):
         return ""
-    factor = 1000 if name == PER_MILLE else 1
+    factor = 1000 if name == "ms per sample" else 1
     value, spread = factor * table.loc[row, column], factor * table.loc[row].get(f"{column}_std", float("nan"))
     return f"{value:.{digits}f}" + ("" if pd.isna(spread) else f" ± {spread:.{digits}f}")
 

@@ -35,6 +35,7 @@ def test_failures_stay_in_every_denominator(samples, reference, quick_score):
     assert values["strict_validity"] == 0.6
     assert values["valid_unique"] == 0.5
     assert values["valid_unique_novel"] == 0.4
+    assert values["known"] == 0.6  # those held out and methane, which is for training
     # The graphs of the undefined geometry (none), the empty and the failed sample do not count; ammonium's does.
     assert values["graph_validity"] == values["valid_connected"] == 0.7
     # Ammonium has a nitrogen of valence four: unstable and invalid for the legacy rule too.
@@ -64,7 +65,7 @@ def test_every_quantity_of_the_registry_is_there_and_no_other(samples, reference
 
 def test_without_a_reference_what_compares_is_missing(samples, reference, quick_score):
     alone, compared = (quick_score(samples, r)[1] for r in (None, reference))
-    for name in ("legacy_novelty", "valid_unique_novel", "atom_stability", "mw_wasserstein", "snn", "torsion_mmd"):
+    for name in ("legacy_novelty", "valid_unique_novel", "known", "atom_stability", "snn", "torsion_mmd"):
         assert alone["values"][name] is None and name not in alone["intervals"]
     for name in ("legacy_molecule_stability", "strict_validity", "valid_unique"):
         assert alone["values"][name] == compared["values"][name]

@@ -17,7 +17,7 @@ from latent3d.metrics.strict import FAILURES, USABLE_STATUSES
 from latent3d.molecules.bonds import with_smiles_bonds
 from latent3d.molecules.molecules import ELEMENTS, Molecules
 from latent3d.molecules.parquet import read_metadata
-from latent3d.molecules.rdkit import canonical_smiles
+from latent3d.molecules.rdkit import canonical_smiles, sanitised
 from latent3d.molecules.read import has_coordinates, read_molecules
 from latent3d.workers import Workers
 
@@ -34,6 +34,7 @@ class Reference:
         description: sizes of the splits, and what the dataset says of its origin.
         elements: atomic numbers that occur in any split.
         smiles: canonical SMILES of all training molecules.
+        held_out_smiles: those of the other molecules of the dataset.
         legacy_smiles: their SMILES as the EDM rule perceives them.
         valences: allowed valences of atoms.
         profile: of the training molecules, with `smiles` and fingerprints of at most SET_SIZE of them.
@@ -50,6 +51,7 @@ class Reference:
     valences: ValenceTable
     profile: Profile
     chemnet: tuple[np.ndarray, np.ndarray] | None = None
+    held_out_smiles: frozenset[str] = frozenset()
     floor: dict[str, float | None] = field(default_factory=dict)
     floor_molecules: int = 0
 
@@ -86,7 +88,17 @@ def make_reference(molecules: Molecules, file: Path, workers: Workers, with_fcd:
         ValenceTable.collect(population.valences[np.repeat(own, np.diff(population.atom_offsets))]),
         profile,
         fcd.statistics(fcd.activations(profile.smiles, "reference: ChemNet")) if with_fcd else None,
+        _held_out_smiles(molecules),
     )
+
+
+def _held_out_smiles(molecules: Molecules) -> frozenset[str]:
+    """Canonical SMILES of what is not for training: by their bonds, else by their column `smiles`."""
+    held_out = molecules.take(np.flatnonzero(molecules.table["split"] != "train"))
+    with rdBase.BlockLogs():
+        mols = [None if molecule.bonds is None else sanitised(molecule) for molecule in held_out]
+        without = np.array([mol is None for mol in mols], bool)
+        return frozenset(canonical_smiles(mol) for mol in mols if mol is not None) | _given_smiles(held_out, without)
 
 
 def _given_smiles(molecules: Molecules, rows: np.ndarray) -> set[str]:

@@ -25,7 +25,7 @@ from latent3d.metrics.reference import Reference
 from latent3d.metrics.stability import ValenceTable
 from latent3d.run import versions
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the statistics change, so that cached ones are made again."""
 
 _REMEDY = "Delete it; it is made again when it is needed."
@@ -37,6 +37,7 @@ def write_reference(path: Path, reference: Reference) -> None:
     arrays = {
         "elements": np.array(sorted(reference.elements), np.uint8),
         "smiles": _lines(sorted(reference.smiles)),
+        "held_out_smiles": _lines(sorted(reference.held_out_smiles)),
         "legacy_smiles": _lines(sorted(reference.legacy_smiles)),
         "profile.smiles": _lines(profile.smiles),
         "profile.descriptors": profile.descriptors,
@@ -105,6 +106,7 @@ def read_reference(path: Path) -> Reference:
             GeometryHistogram.from_arrays(_under(arrays, "geometry")),
         ),
         (arrays["chemnet.mean"], arrays["chemnet.covariance"]) if "chemnet.mean" in arrays else None,
+        frozenset(_texts(arrays["held_out_smiles"])),
         about["floor"],
         about["floor_molecules"],
     )

@@ -142,10 +142,12 @@ def _validity(population: Population, reference: Reference | None, out: Measurem
     valid = Counter(text for text in table["smiles"] if text is not None)
     out.distinct("valid_unique", valid, n)
     if reference is None:
-        out.missing(["valid_unique_novel"])
+        out.missing(["valid_unique_novel", "known"])
     else:
         novel = {text: count for text, count in valid.items() if text not in reference.smiles}
         out.distinct("valid_unique_novel", novel, n)
+        known = reference.smiles | reference.held_out_smiles
+        out.rate("known", sum(count for text, count in valid.items() if text in known), n)
 
 
 def _stability(population: Population, reference: Reference | None, out: Measurement) -> pd.Series:

@@ -22,6 +22,7 @@ MEASURED = {
         "strict_validity_pct_up",
         "valid_unique_pct_up",
         "valid_unique_novel_pct_up",
+        "known_pct",
         "bond_length_wasserstein_angstrom_down",
         "bond_angle_wasserstein_degree_down",
         "torsion_wasserstein_degree_down",
