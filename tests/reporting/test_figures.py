@@ -78,6 +78,12 @@ def test_lines_of_reconstruction_end_where_molecules_failed(made, rows):
     assert lines[0].get_label() == "ours\n90.0 % of graphs exact"
 
 
+def test_a_reconstruction_of_an_older_version_is_named(rows, tmp_path):
+    write_json(tmp_path / "toy" / "ours" / "train0" / "reconstruction.json", {"values": {}})
+    with pytest.raises(UserError, match=r"train0/reconstruction.json is of an older version"):
+        reconstruction_figure("toy", rows, tmp_path)
+
+
 def test_a_strip_says_what_each_frame_is(made, rows):
     figure = interpolation_figure("toy", rows, made)
     titles = [axis.get_title() for axis in figure.axes if axis.get_title()]

@@ -134,13 +134,8 @@ def test_rules_run_inside_their_environments_by_a_stand_in_for_conda(tmp_path):
     assert stand_in.ran() == {(command, environment) for command, environment in expected.items()}
 
 
-def test_a_module_that_an_environment_lacks_cannot_be_imported_in_the_stand_in(tmp_path):
-    stand_in = StandIn(tmp_path)
-    for environment, module, there in [
-        ("energy", "tblite", True),
-        ("energy", "torch", False),
-        ("base", "torch", False),
-    ]:
-        done = stand_in.python(environment, "-c", f"import {module}")
-        assert (done.returncode == 0) == there, done.stderr
-    assert "envs/base.yaml does not name torch" in done.stderr
+@pytest.mark.parametrize(("environment", "module", "there"), [("energy", "tblite", True), ("base", "torch", False)])
+def test_the_stand_in_refuses_what_an_environment_does_not_name(tmp_path, environment, module, there):
+    done = StandIn(tmp_path).python(environment, "-c", f"import {module}")
+    assert (done.returncode == 0) == there, done.stderr
+    assert there or f"envs/{environment}.yaml does not name {module}" in done.stderr

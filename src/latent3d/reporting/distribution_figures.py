@@ -85,6 +85,10 @@ def reconstruction_figure(dataset: str, rows: list[TableRow], results: Path) -> 
     for row in drawn:
         for _, folder in training_folders(results, dataset, row):
             measured = read_json(folder / "reconstruction.json")
+            if "quantiles" not in measured:
+                raise UserError(
+                    f"{folder / 'reconstruction.json'} is of an older version. Delete it and make it again."
+                )
             exact = 100 * measured["values"]["exact_match_2d"]
             for axis, name in zip(axes, ("rmsd_heavy", "rmsd_all"), strict=True):
                 for quantiles, style in ((name, LINE_STYLES[0]), (f"{name}_shuffled", LINE_STYLES[2])):
