@@ -260,7 +260,7 @@ def test_a_mistake_ends_in_one_plain_sentence(snakemake, tmp_path, text, sentenc
 def test_rows_without_a_network_take_no_gpu(snakemake):
     done = snakemake("results/table_mini.csv", "--config", "device=cuda", "-n", "-p")
     text = done.stdout + done.stderr
-    devices = re.findall(r"latent3d (?:sample|train) (\S+) .*--device (\S+)", text)
+    devices = re.findall(r"latent3d (?:sample --system|train) (\S+) .*--device (\S+)", text)
     networks = ["latent3d", "edm", "gdm", "geoldm", "graphldm"]
     assert set(devices) == {*((system, "cuda") for system in networks), ("controls", "cpu")}
 
