@@ -235,7 +235,7 @@ def _table(
 
 @app.command("figure")
 def _figure(
-    name: str = Argument(help="quality, energy, relaxation, samples, training or sweep"),
+    name: str = Argument(help="quality, energy, relaxation, samples, training, sweep or comparison"),
     dataset: str = Option(help="name of the dataset, a folder under --results"),
     rows: str = Option(help="JSON list of rows (see reporting/rows.py), as the workflow writes it"),
     results: Path = Option(Path("results"), help="folder with the measurements"),
@@ -245,7 +245,7 @@ def _figure(
     from latent3d.reporting.figures import make_figure
     from latent3d.reporting.rows import check_choice, parse_rows
 
-    check_choice("figure", name, (*FIGURES, "sweep"))
+    check_choice("figure", name, (*FIGURES, "sweep", "comparison"))
     make_figure(name, dataset, parse_rows(rows), results, out)
 
 

@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 # Rows of config.yaml, those with mmff, trained stages of all, autoencoders; variants of the sweep of steps.
-ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 15, 12, 15, 5, 30
+ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 20, 17, 24, 8, 30
 
 
 def grouped(counts):
@@ -24,7 +24,7 @@ def grouped(counts):
     return total
 
 
-def of_one_dataset(tables=5, figures=5, rows=ROWS, relaxed=RELAXED, trained=TRAINED, autoencoders=AUTOENCODERS):
+def of_one_dataset(tables=5, figures=6, rows=ROWS, relaxed=RELAXED, trained=TRAINED, autoencoders=AUTOENCODERS):
     kinds = {"prepare": 1, "reference": 1, "energy_reference": 1, "train": trained, "reconstruct": autoencoders}
     measured = {"sample": rows, "relax": relaxed, "energy": rows, "score": rows}
     return {**kinds, **measured, "table_quality": 1, "table": tables - 1, "figure": figures}
@@ -60,7 +60,7 @@ def test_one_table_of_a_subset_needs_no_other_table(jobs):
 def test_training_seeds_multiply_trained_rows_only(jobs):
     counts = grouped(jobs("results/table_mini.csv", "--config", "train_seeds=[0,1]"))
     assert counts["train"] == 2 * TRAINED
-    assert counts["sample"] == ROWS + 9  # not the six controls that train nothing
+    assert counts["sample"] == ROWS + 14  # not the six controls that train nothing
 
 
 def test_more_sampling_seeds_are_no_more_jobs(jobs):
@@ -122,7 +122,7 @@ def test_a_row_may_sample_with_the_weights_of_another(jobs, snakemake, tmp_path)
 def test_sampling_in_shards_is_more_jobs_for_rows_with_networks(jobs, snakemake):
     target = "results/table_mini.csv", "--config", "sample_shards=3"
     counts, alone = jobs(*target), jobs(target[0])
-    networks = ROWS - 7  # six controls, and ETKDG on the graphs of latent3d
+    networks = ROWS - 8  # six controls, and ETKDG on the graphs of latent3d and ldm3dg
     assert counts.pop("sample_shard") == 3 * networks
     assert counts.pop("total") == alone.pop("total") + 3 * networks
     assert counts == alone
@@ -255,7 +255,7 @@ def test_rows_without_a_network_take_no_gpu(snakemake):
     done = snakemake("results/table_mini.csv", "--config", "device=cuda", "-n", "-p")
     text = done.stdout + done.stderr
     devices = re.findall(r"latent3d (?:sample|train) (\S+) .*--device (\S+)", text)
-    networks = ["latent3d", "edm", "gdm", "geoldm", "graphldm"]
+    networks = ["latent3d", "ldm3dg", "ldm3dg_corrected", "edm", "gdm", "geoldm", "graphldm"]
     assert set(devices) == {*((system, "cuda") for system in networks), ("controls", "cpu")}
 
 
@@ -309,9 +309,14 @@ def test_rows_keep_the_order_of_config_when_a_user_changes_one(snakemake, tmp_pa
 POINT_MODELS = ["edm", "gdm", "gdm_aug", "geoldm", "graphldm", "graphldm_aug"]
 
 
-@pytest.mark.parametrize(("dataset", "beside"), [("qm9", ["data", *POINT_MODELS]), ("mini", [])])
+LDM3DG = [{"raw": "ldm3dg_no_mmff", "mmff": "ldm3dg"}, {"mmff": "etkdg_mmff"}]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "beside"), [("qm9", [*({"raw": row} for row in ("data", *POINT_MODELS)), *LDM3DG]), ("mini", [])]
+)
 def test_published_numbers_stand_beside_rows_on_qm9_alone(snakemake, dataset, beside):
     done = snakemake("-n", "-p", f"results/table_{dataset}.csv")
     command = next(line for line in done.stdout.splitlines() if "latent3d table quality" in line)
     rows = json.loads(re.search(r"--rows '(.*?)' --results", command).group(1))
-    assert [row["published"] for row in rows if row["published"]] == [{"raw": system} for system in beside]
+    assert [row["published"] for row in rows if row["published"]] == beside

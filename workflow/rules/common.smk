@@ -304,6 +304,11 @@ def sweep_rows(dataset, sweep):
     )
 
 
+def compared_rows(dataset, comparison):
+    """The rows of a comparison that a dataset has."""
+    return [row for row in CONFIGURATION.comparisons[comparison] if row in rows_of(dataset)]
+
+
 def published(dataset, row):
     """Published systems beside a row, by geometry, on the papers' dataset: the row's own, else those of its system.
 
@@ -352,11 +357,19 @@ def table_inputs(wildcards):
     return trained + row_files(dataset, "run.json", [row for row in rows_of(dataset) if row not in SUBMISSIONS])
 
 
+def kind_of_figure(name):
+    """What `latent3d figure` calls a figure: those that the configuration names share two kinds."""
+    return "sweep" if name in SWEEPS else "comparison" if name in CONFIGURATION.comparisons else name
+
+
 def figure_rows(wildcards):
     """JSON of the rows of a figure."""
-    if wildcards.figure in SWEEPS:
-        return sweep_rows(wildcards.dataset, wildcards.figure)
-    return table_rows(wildcards.dataset)
+    dataset, figure = wildcards.dataset, wildcards.figure
+    if figure in SWEEPS:
+        return sweep_rows(dataset, figure)
+    if figure in CONFIGURATION.comparisons:
+        return as_json([table_row(dataset, row) for row in compared_rows(dataset, figure)])
+    return table_rows(dataset)
 
 
 def figure_inputs(wildcards):
@@ -367,6 +380,8 @@ def figure_inputs(wildcards):
     if wildcards.figure in SWEEPS:
         rows = [*CONFIGURATION.sweeps[wildcards.figure].rows, *SWEEPS[wildcards.figure]]
         return [file for file in row_files(dataset, "metrics.json", rows) if "/raw/" in file]
+    if wildcards.figure in CONFIGURATION.comparisons:
+        return row_files(dataset, "metrics.json", compared_rows(dataset, wildcards.figure))
     files = {"quality": "metrics.json", "energy": "energies.parquet", "relaxation": "energies.parquet"}
     return row_files(dataset, files.get(wildcards.figure, "samples.parquet"))
 
@@ -378,6 +393,7 @@ def tables_and_figures(dataset):
         ["training"] if any(stages_of(row) for row in rows_of(dataset)) else []
     )
     figures += [name for name, sweep in CONFIGURATION.sweeps.items() if dataset in sweep.datasets]
+    figures += [name for name in CONFIGURATION.comparisons if len(compared_rows(dataset, name)) > 1]
     return [
         f"results/table_{dataset}.csv",
         *(f"results/table_{name}_{dataset}.csv" for name in names),

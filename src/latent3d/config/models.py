@@ -38,7 +38,7 @@ FileNames = Annotated[
 TABLES = ("quality", "distribution", "energy", "autoencoder", "cost")
 """results/table_{name}_{dataset}.csv, of quality table_{dataset}.csv"""
 FIGURES = ("quality", "energy", "relaxation", "samples", "training")
-"""results/fig_{name}_{dataset}.svg; sweeps have figures of their own names"""
+"""results/fig_{name}_{dataset}.svg; sweeps and comparisons have figures of their own names"""
 
 
 class _Strict(BaseModel):
@@ -151,6 +151,7 @@ class Configuration(_Strict):
     rows: dict[str, Row]
     submissions: dict[str, Submission] = Field(default_factory=dict)
     sweeps: dict[str, Sweep] = Field(default_factory=dict)
+    comparisons: dict[str, Names] = Field(default_factory=dict, description="rows side by side in fig_{name}_{dataset}")
     metrics: Metrics = Metrics()
     energy: Energy = Energy()
 

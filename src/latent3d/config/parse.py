@@ -68,6 +68,8 @@ def _check_references(configuration: Configuration) -> None:
             _check_weights_of(name, row, configuration)
     for name, sweep in configuration.sweeps.items():
         _check_sweep(name, sweep, configuration)
+    for name, compared in configuration.comparisons.items():
+        _check_comparison(name, compared, configuration)
     for name, dataset in configuration.datasets.items():
         if not name.isidentifier():
             raise UserError(f"config key datasets.{name}: use letters, digits and underscores in a dataset's name.")
@@ -100,6 +102,16 @@ def _check_weights_of(name: str, row: Row, configuration: Configuration) -> None
     stages = [stage for stage in {*row.overrides, *owner.overrides} if stage != "sampling"]
     if row.base != owner.base or any(row.overrides.get(stage) != owner.overrides.get(stage) for stage in stages):
         raise UserError(f"{where} the row differs from {row.weights_of!r} in more than overrides of `sampling`.")
+
+
+def _check_comparison(name: str, compared: list[str], configuration: Configuration) -> None:
+    where, taken = f"config key comparisons.{name}:", (*FIGURES, *configuration.sweeps)
+    if not name.isidentifier() or name in taken:
+        raise UserError(f"{where} use letters, digits and underscores, and none of {', '.join(taken)}.")
+    known = {**configuration.rows, **configuration.submissions}
+    for row in compared:
+        if row not in known:
+            raise UserError(f"{where} there is no row {row!r}.{suggest(row, known)}")
 
 
 def _check_sweep(name: str, sweep: Sweep, configuration: Configuration) -> None:

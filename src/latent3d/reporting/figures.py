@@ -1,4 +1,4 @@
-"""Figures of a dataset by name; here: quality bars, sweeps and training curves."""
+"""Figures of a dataset by name; here: bars of quality and of comparisons, sweeps and training curves."""
 
 from pathlib import Path
 
@@ -17,10 +17,12 @@ from latent3d.reporting.style import LINE_STYLES, colour, save
 from latent3d.reporting.tables import quality_table
 
 PANELS = ("legacy_molecule_stability", "legacy_validity", "strict_validity", "valid_unique_novel")
+COMPARED = ("legacy_atom_stability_mean", "legacy_molecule_stability", "molecule_stability", "posebusters_quick")
+"""Stability as EDM and LDM-3DG count it (bonds from distances), of the graph that a row claims, and of the geometry."""
 
 
 def make_figure(name: str, dataset: str, rows: list[TableRow], results: Path, out: Path) -> None:
-    """Draw the figure `name` (one of config.FIGURES, or `sweep`) to `out` (.svg), and a PNG beside it.
+    """Draw the figure `name` (one of config.FIGURES, `sweep` or `comparison`) to `out` (.svg), and a PNG beside it.
 
     Raises:
         UserError: a measurement is missing or unreadable.
@@ -32,15 +34,28 @@ def make_figure(name: str, dataset: str, rows: list[TableRow], results: Path, ou
         "samples": samples_figure,
         "training": training_figure,
         "sweep": sweep_figure,
+        "comparison": comparison_figure,
     }
     save(makers[name](dataset, rows, results), out)
 
 
 def quality_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+    """Bars of stability and validity of every row."""
+    return _bars_figure(f"{dataset}: quality of samples", PANELS, dataset, rows, results)
+
+
+def comparison_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+    """Bars of several kinds of stability of some rows."""
+    return _bars_figure(f"{dataset}: stability of samples", COMPARED, dataset, rows, results)
+
+
+def _bars_figure(
+    title: str, panels: tuple[str, ...], dataset: str, rows: list[TableRow], results: Path
+) -> plt.Figure:
     """Bars per row: raw solid, after MMFF94 light; whiskers: standard deviation over seeds; dashes: the first row."""
     table = quality_table(dataset, rows, results).set_index(["row", "geometry"])
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(11, 1.2 + 0.42 * len(rows)), sharey=True)
-    for axis, panel in zip(axes, PANELS, strict=True):
+    figure, axes = plt.subplots(1, len(panels), figsize=(11, 1.2 + 0.42 * len(rows)), sharey=True)
+    for axis, panel in zip(axes, panels, strict=True):
         column = next(quantity.column for quantity in QUALITY if quantity.name == panel)
         for line, row in enumerate(rows):
             for geometry in row.geometries:
@@ -56,7 +71,7 @@ def quality_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Fig
         Patch(facecolor="#55555555", hatch="////", label="after MMFF94"),
     ]
     figure.legend(handles=handles, loc="outside lower right", ncols=2)
-    figure.suptitle(f"{dataset}: quality of samples (dashed: {rows[0].name}, raw)", x=0.01, ha="left", fontsize=10)
+    figure.suptitle(f"{title} (dashed: {rows[0].name}, raw)", x=0.01, ha="left", fontsize=10)
     return figure
 
 
