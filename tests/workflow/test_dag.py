@@ -108,6 +108,20 @@ def test_variants_that_vary_training_are_trained(jobs, tmp_path):
     assert (counts["train"], counts["sample"], counts["score"]) == (6, 3, 3)
 
 
+def test_a_comparison_needs_its_own_rows_alone(jobs, snakemake, tmp_path):
+    (tmp_path / "my.yaml").write_text("comparisons: {mine: [edm, gdm]}\n")
+    target = "results/fig_mine_mini.svg", "--configfile", "my.yaml"
+    counts = grouped(jobs(*target))
+    assert (counts["train"], counts["sample"], counts["score"], counts["figure"]) == (2, 2, 2, 1)
+    done = snakemake("-n", "-p", *target)
+    drawn = json.loads(re.search(r"figure comparison .*--rows '(.*?)' --results", done.stdout + done.stderr).group(1))
+    assert [row["name"] for row in drawn] == ["edm", "gdm"]
+    # A dataset with one of the rows has nothing to compare.
+    (tmp_path / "my.yaml").write_text("all: [mini]\ndatasets: {mini: {rows: [data_test, edm]}}\n")
+    summary = snakemake("--summary", "--configfile", "my.yaml").stdout
+    assert "fig_quality_mini.svg" in summary and "what_carries_it" not in summary
+
+
 def test_a_row_may_sample_with_the_weights_of_another(jobs, snakemake, tmp_path):
     row = "{base: edm, weights_of: edm, overrides: {sampling: {steps: 50}}}"
     (tmp_path / "my.yaml").write_text(f"rows: {{edm_50: {row}}}\n")
@@ -207,6 +221,8 @@ def test_every_command_is_one_that_the_package_has(snakemake):
         ),
         ("sweeps: {steps: {vary: {stepz: [5]}}}", "'stepz' must have the form stage.hyper-parameter"),
         ("sweeps: {steps: {vary: {sampling.stepz: [5]}}}", "unknown hyper-parameter 'stepz'. Did you mean 'steps'?"),
+        ("comparisons: {mine: [emd]}", "config key comparisons.mine: there is no row 'emd'. Did you mean 'edm'?"),
+        ("comparisons: {steps: [edm]}", "config key comparisons.steps: use letters, digits and underscores, and none"),
         ("all: [mni]", "config key all: there is no dataset 'mni'. Did you mean 'mini'?"),
         ("rows: {latent3d: {base: latend3d}}", "There is no system 'latend3d'. Did you mean 'latent3d'?"),
         ("rows: {latent3d: {overrides: {topolgy: {steps: 5}}}}", "names the stage 'topolgy'. Did you mean 'topology'?"),

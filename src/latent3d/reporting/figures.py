@@ -41,16 +41,16 @@ def make_figure(name: str, dataset: str, rows: list[TableRow], results: Path, ou
 
 def quality_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
     """Bars of stability and validity of every row."""
-    return _bars_figure(f"{dataset}: quality of samples", PANELS, dataset, rows, results)
+    return _bars_figure(f"{dataset}: quality of samples", PANELS, "% of requested samples", dataset, rows, results)
 
 
 def comparison_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
     """Bars of several kinds of stability of some rows."""
-    return _bars_figure(f"{dataset}: stability of samples", COMPARED, dataset, rows, results)
+    return _bars_figure(f"{dataset}: stability of samples", COMPARED, "% of samples", dataset, rows, results)
 
 
 def _bars_figure(
-    title: str, panels: tuple[str, ...], dataset: str, rows: list[TableRow], results: Path
+    title: str, panels: tuple[str, ...], of: str, dataset: str, rows: list[TableRow], results: Path
 ) -> plt.Figure:
     """Bars per row: raw solid, after MMFF94 light; whiskers: standard deviation over seeds; dashes: the first row."""
     table = quality_table(dataset, rows, results).set_index(["row", "geometry"])
@@ -62,7 +62,7 @@ def _bars_figure(
                 _bar(axis, line, row, geometry, table.loc[(row.name, geometry)], column)
         if (rows[0].name, "raw") in table.index:
             axis.axvline(table.loc[(rows[0].name, "raw"), column], color="black", lw=0.8, ls="--", zorder=0)
-        axis.set(title=header(column).split(" (")[0], xlabel="% of requested samples", xlim=(0, 112))
+        axis.set(title=header(column).split(" (")[0], xlabel=of, xlim=(0, 112))
         axis.set_xticks([0, 25, 50, 75, 100])
     axes[0].set_yticks(range(len(rows)), [row.name for row in rows])
     axes[0].invert_yaxis()

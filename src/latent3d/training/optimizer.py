@@ -21,7 +21,7 @@ def adamw(model: nn.Module, h: Hyperparameters) -> torch.optim.AdamW:
 
 
 def learning_rate_factor(step: int, h: Hyperparameters) -> float:
-    """Linear warm-up, then `decay`: constant, linear to 1 % of the peak, or `decay_factor` every `decay_every` steps."""
+    """Linear warm-up, then `decay`: constant, linear to 1 % of the peak, `decay_factor` every `decay_every` steps."""
     warmup = min((step + 1) / max(h["warmup"], 1), 1.0)
     if h["decay"] == "steps":
         return warmup * h["decay_factor"] ** (step // h["decay_every"])

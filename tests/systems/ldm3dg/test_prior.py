@@ -14,7 +14,15 @@ from latent3d.run import Run
 from latent3d.systems.ldm3dg.prior import TIMES, CodeDiffusion, ResidualStacks
 from latent3d.training.loop import train
 
-SMALL = {"width": 128, "layers": 3, "steps": 700, "batch_size": 128, "learning_rate": 0.002, "decay": "linear", "ema": 0.9}
+SMALL = {
+    "width": 128,
+    "layers": 3,
+    "steps": 700,
+    "batch_size": 128,
+    "learning_rate": 0.002,
+    "decay": "linear",
+    "ema": 0.9,
+}
 
 
 def settings(system, **changed):

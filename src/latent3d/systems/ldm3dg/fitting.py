@@ -32,12 +32,12 @@ def fit(stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: 
 def _fit_topology(data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
     vocabulary = Vocabulary.of(data)
     trees = read_trees(vocabulary, data)
-    sizes = enough(data.atom_counts[trees.index])
+    sizes = enough(trees.sizes)
     torch.manual_seed(run.seed)
     model = topological_autoencoder(vocabulary, h)
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, step: int) -> Losses:
-        return model(trees.select(rows).to(run.device), generator, kl_weight(step, h))
+        return model(trees.select(rows, run.device), generator, kl_weight(step, h))
 
     return train("topology", model, sizes, loss, h, run), {"vocabulary": vocabulary.to_json()}
 
@@ -87,7 +87,7 @@ def encode_trees(model: TopologicalAutoencoder, trees: MotifTrees) -> torch.Tens
     """Root vectors [M, hidden] of molecules, before the bottleneck, on the device of the model."""
     device = next(model.parameters()).device
     batches = torch.arange(len(trees.index)).split(BATCH)
-    return torch.cat([model.encode(trees.select(rows).to(device)).float() for rows in batches])
+    return torch.cat([model.encode(trees.select(rows, device)).float() for rows in batches])
 
 
 def enough(found: Any) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
-from latent3d.molecules.molecules import Molecule, Molecules, ragged_rows
+from latent3d.molecules.molecules import Molecule, Molecules, gather
 from latent3d.molecules.rdkit import sanitised
 
 RADIUS = 5.0  # angstrom
@@ -91,7 +91,7 @@ class _Pairs:
 
     def select(self, rows: np.ndarray, first_atoms: np.ndarray) -> Edges:
         """The pairs of some molecules, whose atoms now begin at `first_atoms`."""
-        found, offsets = ragged_rows(self.offsets, rows)
+        found, offsets = gather(self.offsets, rows)
         shift = np.repeat(first_atoms, np.diff(offsets))
         found, shift = (torch.from_numpy(a).to(self.atoms.device) for a in (found, shift))
         senders, receivers = (self.atoms[found] + shift[:, None]).unbind(1)
@@ -131,7 +131,7 @@ class Graphs:
     def select(self, rows: np.ndarray | torch.Tensor) -> GraphBatch:
         """Some of the molecules as a batch on the same device. All sizes are known on the CPU: no step waits."""
         rows, device = np.asarray(rows), self.numbers.device
-        found, offsets = ragged_rows(self.offsets, rows)
+        found, offsets = gather(self.offsets, rows)
         counts = np.diff(offsets)
         owner = np.repeat(np.arange(len(rows)), counts)
         place = np.arange(len(owner)) - offsets[owner]
