@@ -1,7 +1,8 @@
-"""Trees of motifs as flat arrays, and batches of them as tensors: atoms, bonds, motifs, and what decoding must choose."""
+"""Trees of motifs as flat arrays, and batches of them as tensors: atoms, bonds, motifs, and the choices of decoding."""
 
 from collections import Counter
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +28,24 @@ class AtomGraph:
 
 
 @dataclass(frozen=True)
+class UsedPairs:
+    """U distinct pairs of the vocabulary.
+
+    Attributes:
+        pair, motif: [U].
+        atoms: features are type, free valence, whether it is the attachment, and place in the motif.
+        owner: [.] which pair each atom belongs to.
+        first: [U] where the atoms of each pair begin.
+    """
+
+    pair: torch.Tensor
+    motif: torch.Tensor
+    atoms: AtomGraph
+    owner: torch.Tensor
+    first: torch.Tensor
+
+
+@dataclass(frozen=True)
 class TreeBatch:
     """B molecules as tensors. The N motifs of all stand level by level: those of depth d follow those of depth d - 1.
 
@@ -41,10 +60,10 @@ class TreeBatch:
         open_sets: [U, requirements] bool: what the atoms open at a decision can meet.
         open_before: [N] the open set when the motif was chosen (of roots: no meaning).
         open_after: [N] the open set when the work on the motif ended.
-        used: atoms of the distinct pairs in the batch, see `used_atoms`.
-        first_used: [N] where the atoms of each motif's pair begin in `used`.
+        used: the distinct pairs in the batch.
+        used_of: [N] the pair of each motif, as a place in `used`.
         choice: [Q] motifs that several atoms of the parent could have been joined to.
-        candidates: [Q, K] those atoms, places in `used`; candidate_free: their free valence; candidate_mask.
+        candidates: [Q, K] those atoms, places in `used.atoms`; candidate_free: their free valence; candidate_mask.
         chosen: [Q] which candidate it was.
     """
 
@@ -64,8 +83,8 @@ class TreeBatch:
     open_sets: torch.Tensor
     open_before: torch.Tensor
     open_after: torch.Tensor
-    used: AtomGraph
-    first_used: torch.Tensor
+    used: "UsedPairs"
+    used_of: torch.Tensor
     choice: torch.Tensor
     candidates: torch.Tensor
     candidate_free: torch.Tensor
@@ -75,17 +94,17 @@ class TreeBatch:
     def __len__(self) -> int:
         return self.levels[0]
 
-    def to(self, device: str | torch.device) -> "TreeBatch":
-        """The same on another device."""
-        return _to(self, device)
+
+Batch = TypeVar("Batch", TreeBatch, UsedPairs, AtomGraph)
 
 
-def _to(batch: TreeBatch | AtomGraph, device: str | torch.device) -> TreeBatch | AtomGraph:
+def to_device(batch: Batch, device: str | torch.device) -> Batch:
+    """The same on another device."""
     moved = {}
     for name in (field.name for field in fields(batch)):
         value = getattr(batch, name)
-        if isinstance(value, AtomGraph):
-            value = _to(value, device)
+        if isinstance(value, AtomGraph | UsedPairs):
+            value = to_device(value, device)
         elif isinstance(value, torch.Tensor):
             value = value.to(device, non_blocking=True)
         moved[name] = value
@@ -98,21 +117,20 @@ def _both_ways(features: np.ndarray, bonds: np.ndarray) -> AtomGraph:
     return AtomGraph(torch.from_numpy(features), torch.cat([i, j]), torch.cat([j, i]), torch.cat([kind, kind]))
 
 
-def used_atoms(tables: Tables, pairs: np.ndarray) -> tuple[AtomGraph, np.ndarray]:
-    """The atoms of pairs [U] of the vocabulary, and where those of each begin, [U].
-
-    Features are type, free valence, whether it is the attachment, and place in the motif.
-    """
+def used_pairs(tables: Tables, pairs: np.ndarray) -> UsedPairs:
+    """The distinct pairs [U] of the vocabulary with their atoms."""
     motifs = tables.motif_of_pair[pairs]
     atoms, first = gather(tables.first_atom, motifs)
     bonds, first_bond = gather(tables.first_bond, motifs)
-    counts = np.diff(first)
-    place = np.arange(len(atoms)) - np.repeat(first[:-1], counts)
-    attached = place == np.repeat(tables.attachment_of_pair[pairs], counts)
+    owner = np.repeat(np.arange(len(pairs)), np.diff(first))
+    place = np.arange(len(atoms)) - first[owner]
+    attached = place == tables.attachment_of_pair[pairs][owner]
     features = np.stack([tables.atom_type[atoms], tables.atom_free[atoms], attached, place], 1)
     rows = tables.bonds[bonds]
-    shift = np.repeat(first[:-1], np.diff(first_bond))
-    return _both_ways(features, np.stack([rows[:, 0] + shift, rows[:, 1] + shift, rows[:, 3]], 1)), first[:-1]
+    ends = rows[:, :2] + np.repeat(first[:-1], np.diff(first_bond))[:, None]
+    graph = _both_ways(features, np.column_stack([ends, rows[:, 3]]))
+    pair, motif, owner, first = (torch.from_numpy(array) for array in (pairs, motifs, owner, first[:-1]))
+    return UsedPairs(pair, motif, graph, owner, first)
 
 
 class Ragged:
@@ -185,12 +203,11 @@ class MotifTrees:
         members = shifted(self.members.take(rows), first, 1)
         members[:, 1] += first_atom[:-1][owner[members[:, 0]]]
         siblings = shifted(self.siblings.take(rows), first, 2)
-        used_pairs, used_of = np.unique(pair, return_inverse=True)
-        used, first_used = used_atoms(tables, used_pairs)
-        first_used = first_used[used_of][by_level]
+        distinct, used_of = np.unique(pair[by_level], return_inverse=True)
+        used = used_pairs(tables, distinct)
         sets, set_of = np.unique(np.concatenate([before, after]), return_inverse=True)
         before, after = set_of.reshape(2, -1)
-        candidates = _candidates(shifted(self.choices.take(rows), first, 1), place, parent, first_used)
+        candidates = _candidates(shifted(self.choices.take(rows), first, 1), place, parent, used.first.numpy()[used_of])
         tensors = {
             "molecule_of_atom": np.repeat(np.arange(len(rows)), np.diff(first_atom)),
             "molecule": owner[by_level],
@@ -206,21 +223,22 @@ class MotifTrees:
             "open_sets": self.open_sets[sets],
             "open_before": before[by_level],
             "open_after": after[by_level],
-            "first_used": first_used,
+            "used_of": used_of,
             **candidates,
         }
-        return TreeBatch(
+        batch = TreeBatch(
             atoms=_both_ways(atoms, shifted((bonds, first_bond), first_atom, 2)),
             levels=tuple(np.bincount(depth).tolist()),
             used=used,
             **{name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()},
-        ).to(device)
+        )
+        return to_device(batch, device)
 
 
 def _candidates(
     choices: np.ndarray, place: np.ndarray, parent: np.ndarray, first_used: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Choices [., 4] padded to [Q, K]; `parent` (before sorting by level) and `first_used` (after) are of all motifs."""
+    """Choices [., 4] padded to [Q, K]. `parent` [N] before sorting by level, `first_used` [N] after it."""
     motif, atom, free, chosen = choices.T
     begins = np.flatnonzero(np.diff(motif, prepend=-1))
     counts = np.diff(np.append(begins, len(motif)))

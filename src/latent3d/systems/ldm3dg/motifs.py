@@ -1,22 +1,22 @@
 """Molecules as trees of motifs (Jin, Barzilay & Jaakkola 2020, "Hierarchical generation of molecular graphs").
 
 A motif is a ring system or a bond outside of rings: a block (biconnected component) of the heavy-atom graph. Cutting
-the bridges leaves neighbouring motifs with exactly one atom in common; each keeps a copy of it, on which hydrogens stand
-for what was cut off. So every motif is a molecule of its own, and joining two at atoms of the same element, charge and
-valence, one of which has hydrogens enough for the bonds of the other, is a molecule again: decoding is valid by
-construction, with Kekule orders throughout. A Kekule form is a matter of one ring system alone; motifs are named by their
-aromatic SMILES and carry one form, so that both forms of a substituted benzene are the same motif.
+the bridges leaves neighbouring motifs with exactly one atom in common; each keeps a copy of it, on which hydrogens
+stand for what was cut off. So every motif is a molecule of its own, and joining two at atoms of the same element,
+charge and valence, one of which has hydrogens enough for the bonds of the other, is a molecule again: decoding is valid
+by construction, with Kekule orders throughout. A Kekule form is a matter of one ring system alone; motifs are named by
+their aromatic SMILES and carry one form, so that both forms of a substituted benzene are the same motif.
 
-The tree is a function of the graph: atoms in canonical order, the root motif is that of the first atom, motifs that share
-an atom are children of the first of them, siblings stand in the order of their atoms. Where symmetry leaves a choice of
-how a motif lies on its atoms, its attachment and then its children take the first atoms they can.
+The tree is a function of the graph: atoms in canonical order, the root motif is that of the first atom, motifs that
+share an atom are children of the first of them, siblings stand in the order of their atoms. Where symmetry leaves a
+choice of how a motif lies on its atoms, its attachment and then its children take the first atoms they can.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import networkx as nx
 import numpy as np
@@ -24,7 +24,7 @@ from rdkit import Chem, rdBase
 
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import Molecule, Molecules
-from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, to_rdkit
+from latent3d.molecules.rdkit import canonical_smiles, to_rdkit
 from latent3d.systems.latent3d.graphs import Graph, canonical_graph
 
 AtomType = tuple[int, int, int]
@@ -83,7 +83,7 @@ class Motif:
         return len(self.types)
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_motif(smiles: str) -> Motif:
     """The motif with that SMILES."""
     with rdBase.BlockLogs():
@@ -129,7 +129,7 @@ def read_tree(molecule: Molecule) -> MotifTree:
         lies = [tuple(block[i] for i in symmetry) for symmetry in symmetries]
         # How the motif lies: first atoms for the attachment, then for the children in turn.
         wanted = [shared[node]] * (node > 0) + children[node]
-        lie = min(lies, key=lambda lie: ([lie.index(atom) for atom in wanted], lie))  # noqa: B023 (used at once)
+        lie = min(lies, key=lambda lie: ([lie.index(atom) for atom in wanted], lie))
         motifs.append(smiles)
         atoms.append(lie)
         attachments.append(lie.index(shared[node]) if node else ROOT)
@@ -174,7 +174,7 @@ def _fragment(graph: Graph, block: list[int]) -> Fragment:
 def recognise(
     labels: tuple[tuple[int, int, int], ...], bonds: tuple[tuple[int, int, int], ...]
 ) -> tuple[str, tuple[tuple[int, ...], ...]]:
-    """The SMILES of a motif, and every way its atoms can be those of the fragment, hydrogens in place of free valence."""
+    """The SMILES of a motif (hydrogens in place of free valence), and all ways its atoms can be the fragment's."""
     skeleton = to_rdkit(
         Molecule(
             np.array([number for number, _, _ in labels]),
@@ -290,9 +290,9 @@ class Tables:
         types_of, free_of: [M, .] the same padded, types with -1.
         valences: [types] valence of each type.
         bonds: [., 4] (i, j, order, kind) of each motif's bonds, i and j within the motif.
-        is_root: [P] bool.
         requirement: [P] what an attachment asks of the atom it joins: type and valence that it takes; -1 for roots.
         fits: [types, 9, R] bool: an atom of that type with so many free valences meets the requirement.
+        root_of_motif: [M] the pair by which the motif is a root, -1 where it cannot be.
         pairs_of_motif: [M, .] attached pairs (roots left out) of each motif, padded with -1.
         motif_requires: [R, M] bool: the motif has a pair with that requirement.
     """
@@ -307,22 +307,25 @@ class Tables:
         self.atom_type = np.array([place[kind] for motif in motifs for kind in motif.types])
         self.atom_free = np.concatenate([motif.free for motif in motifs])
         self.bonds = np.array([bond for motif in motifs for bond in motif.bonds]).reshape(-1, 4)
-        self.is_root = self.attachment_of_pair == ROOT
+        self.root_of_motif = np.full(len(motifs), -1)
+        roots = np.flatnonzero(self.attachment_of_pair == ROOT)
+        self.root_of_motif[self.motif_of_pair[roots]] = roots
 
         present = np.arange(np.diff(self.first_atom).max()) < np.diff(self.first_atom)[:, None]
         self.types_of, self.free_of = np.full(present.shape, -1), np.zeros(present.shape, int)
         self.types_of[present], self.free_of[present] = self.atom_type, self.atom_free
 
         self.valences = valences = np.array([valence for _, _, valence in vocabulary.types])
-        at = self.first_atom[self.motif_of_pair] + np.maximum(self.attachment_of_pair, 0)
-        takes = np.stack([self.atom_type[at], valences[self.atom_type[at]] - self.atom_free[at]], 1)  # [P, 2]
+        attached = np.flatnonzero(self.attachment_of_pair != ROOT)
+        at = self.first_atom[self.motif_of_pair[attached]] + self.attachment_of_pair[attached]
+        takes = np.stack([self.atom_type[at], valences[self.atom_type[at]] - self.atom_free[at]], 1)
         needs, requirement = np.unique(takes, axis=0, return_inverse=True)
-        self.requirement = np.where(self.is_root, -1, requirement.reshape(-1))
+        self.requirement = np.full(len(pairs), -1)
+        self.requirement[attached] = requirement.reshape(-1)
         free = np.arange(9)
         same_type = np.arange(len(valences))[:, None, None] == needs[:, 0]
         self.fits = same_type & (needs[:, 1] <= free[None, :, None])
 
-        attached = np.flatnonzero(~self.is_root)
         counts = np.bincount(self.motif_of_pair[attached], minlength=len(motifs))
         self.pairs_of_motif = np.full((len(motifs), max(1, counts.max(initial=0))), -1)
         # Pairs are sorted by motif: the place of each within its motif.
