@@ -1,0 +1,129 @@
+"""Training speed of LDM-3DG's topological autoencoder, against loops over molecules, one at a time.
+
+python benchmarks/motif_autoencoder.py [--quick]
+
+Writes results/bench_motif_autoencoder.csv; README.md beside this file says how to read it. All lines are measured in
+one process, with the authors' sizes (250, latent 32, depths 15) and the same molecules, noise and batch: gradients of
+the mean loss over the batch, then Adam. `plain` is plain_motifs.py, molecule by molecule; `ours, one by one` is the
+suite's network on batches of one. Molecules are QM9's where LATENT3D_MIRROR is set, else the embedded ones. On a machine
+with a GPU its lines follow those of the processor. --quick takes a small network and eight molecules.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plain_motifs
+import torch
+
+from latent3d.datasets.qm9 import MIRROR_VARIABLE
+from latent3d.files import atomic_path
+from latent3d.molecules.bonds import with_smiles_bonds
+from latent3d.molecules.molecules import Molecules
+from latent3d.molecules.parquet import read_parquet
+from latent3d.run import Run
+from latent3d.systems.ldm3dg.motif_trees import MotifTrees, read_trees
+from latent3d.systems.ldm3dg.motifs import Vocabulary
+from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
+
+ROOT = Path(__file__).parents[1]
+BETA = 0.1
+
+
+def molecules() -> Molecules:
+    """Some thousand molecules with bonds, for a vocabulary of that many."""
+    if os.environ.get(MIRROR_VARIABLE):
+        data = read_parquet(Path(os.environ[MIRROR_VARIABLE], "qm9", "qm9_geometries.parquet"))
+        return with_smiles_bonds(data.take(np.random.default_rng(0).permutation(len(data))[:4000]), 1)
+    return read_parquet(ROOT / "resources" / "mini.parquet")
+
+
+def steps(
+    model: TopologicalAutoencoder, trees: MotifTrees, rows: np.ndarray, device: str
+) -> dict[str, Callable[[], float]]:
+    """A training step on the molecules `rows`, by three implementations; each returns the loss before the step."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.0)  # all of its work, but the weights stay
+
+    def ours() -> float:
+        generator = torch.Generator().manual_seed(0)
+        optimizer.zero_grad()
+        loss = model(trees.select(rows, device), generator, BETA)["loss"]
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    def one_by_one(loss_of_one: Callable[..., torch.Tensor]) -> Callable[[], float]:
+        def step() -> float:
+            # Of 32 numbers for each molecule: the same noise as in one piece.
+            generator = torch.Generator().manual_seed(0)
+            optimizer.zero_grad()
+            total = 0.0
+            for row in rows:
+                loss = loss_of_one(model, trees.select([row], device), generator, BETA) / len(rows)
+                loss.backward()
+                total += loss.item()
+            optimizer.step()
+            return total
+
+        return step
+
+    def ours_of_one(
+        model: TopologicalAutoencoder, batch: object, generator: torch.Generator, beta: float
+    ) -> torch.Tensor:
+        return model(batch, generator, beta)["loss"]
+
+    return {"plain": one_by_one(plain_motifs.loss), "ours, one by one": one_by_one(ours_of_one), "ours": ours}
+
+
+def _seconds(step: Callable[[], float], device: str, repeats: int) -> tuple[float, float]:
+    """Best time of a step, after one to warm up, and its loss."""
+    times = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        loss = step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return min(times[1:]), loss
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    hidden, counts, repeats = (32, (8,), 1) if quick else (250, (32, 128), 3)
+    data = molecules()
+    vocabulary = Vocabulary.of(data)
+    trees = read_trees(vocabulary, data)
+    lines = []
+    for device in ["cpu"] + (["cuda"] if torch.cuda.is_available() else []):
+        torch.manual_seed(0)
+        model = TopologicalAutoencoder(vocabulary, hidden, hidden, 32, 15, 15).to(device)
+        for count in counts:
+            rows = np.random.default_rng(1).permutation(len(trees))[:count]
+            found = {name: _seconds(step, device, repeats) for name, step in steps(model, trees, rows, device).items()}
+            for name, (seconds, loss) in found.items():
+                lines.append(
+                    {
+                        "implementation": name,
+                        "device": Run(0, Path(), device).device_name(),
+                        "molecules": count,
+                        "loss": loss,
+                        "training_molecules_per_s": count / seconds,
+                        "training_speedup": found["plain"][0] / seconds,
+                        "parameters": sum(p.numel() for p in model.parameters()),
+                    }
+                )
+            print(pd.DataFrame(lines[-3:]).to_string(index=False), file=sys.stderr)
+    with atomic_path(ROOT / "results" / "bench_motif_autoencoder.csv") as temporary:
+        pd.DataFrame(lines).to_csv(temporary, index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    main()
