@@ -211,7 +211,8 @@ class Builder:
         types = np.array(self.grammar.types)
         kinds, opens, orders, atoms = (t.cpu().numpy() for t in (self.kinds, self.open, self.orders, self.atoms))
         return [
-            with_hydrogens(types[k[:n]], o[:n], m[:n, :n]) for k, o, m, n in zip(kinds, opens, orders, atoms, strict=True)
+            with_hydrogens(types[k[:n]], o[:n], m[:n, :n])
+            for k, o, m, n in zip(kinds, opens, orders, atoms, strict=True)
         ]
 
 

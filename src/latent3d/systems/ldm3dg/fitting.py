@@ -13,14 +13,13 @@ from latent3d.systems.ldm3dg.conformers import encode_conformers
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.graphs import read_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_topology, topological_autoencoder
-from latent3d.systems.ldm3dg.motif_trees import MotifTrees, read_trees
+from latent3d.systems.ldm3dg.motif_trees import read_trees
 from latent3d.systems.ldm3dg.motifs import Vocabulary
 from latent3d.systems.ldm3dg.prior import CodeDiffusion
-from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
+from latent3d.systems.ldm3dg.topology import encode_trees, kl_weight
 from latent3d.training.loop import Losses, TrainingResult, train
 
 Fitted = tuple[TrainingResult, dict[str, Any]]
-BATCH = 100  # molecules encoded together
 
 
 def fit(stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run) -> Fitted:
@@ -36,16 +35,12 @@ def _fit_topology(data: Molecules, weights: dict[str, Path], h: dict[str, Any], 
     torch.manual_seed(run.seed)
     model = topological_autoencoder(vocabulary, h)
 
+    schedule = [h[name] for name in ("beta_from", "beta_every", "beta_step", "beta_max")]
+
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, step: int) -> Losses:
-        return model(trees.select(rows, run.device), generator, kl_weight(step, h))
+        return model(trees.select(rows, run.device), generator, kl_weight(step, *schedule))
 
     return train("topology", model, sizes, loss, h, run), {"vocabulary": vocabulary.to_json()}
-
-
-def kl_weight(step: int, h: dict[str, Any]) -> float:
-    """beta of a step: 0 at first, then a staircase up to its largest value."""
-    stairs = max(step - h["beta_from"] + h["beta_every"], 0) // h["beta_every"]
-    return min(stairs * h["beta_step"], h["beta_max"])
 
 
 def _fit_geometry(data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
@@ -66,7 +61,7 @@ def _fit_diffusion(data: Molecules, weights: dict[str, Path], h: dict[str, Any],
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
     trees, graphs = read_trees(topology.vocabulary, data), read_graphs(data).to(run.device)
     _, of_trees, of_graphs = np.intersect1d(trees.index, graphs.index, return_indices=True)
-    roots = encode_trees(topology, trees)
+    roots = encode_trees(topology, trees).to(run.device)
     z_2d = roots if h["codes"] == "raw" else topology.mean(roots)
     z_3d = encode_conformers(geometry, graphs)
     widths = z_2d.shape[1], z_3d.shape[1]
@@ -80,14 +75,6 @@ def _fit_diffusion(data: Molecules, weights: dict[str, Path], h: dict[str, Any],
         return model(codes[rows.to(run.device)], generator)
 
     return train("diffusion", model, np.ones(len(codes)), loss, h, run), {"widths": widths}
-
-
-@torch.no_grad()
-def encode_trees(model: TopologicalAutoencoder, trees: MotifTrees) -> torch.Tensor:
-    """Root vectors [M, hidden] of molecules, before the bottleneck, on the device of the model."""
-    device = next(model.parameters()).device
-    batches = torch.arange(len(trees.index)).split(BATCH)
-    return torch.cat([model.encode(trees.select(rows, device)).float() for rows in batches])
 
 
 def enough(found: Any) -> Any:

@@ -6,17 +6,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latent3d.molecules.molecules import Molecules
+from latent3d.molecules.molecules import Molecule, Molecules
 from latent3d.nets.alignment import rotation_matrix
 from latent3d.run import Run
 from latent3d.systems import Reconstruction
 from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers
-from latent3d.systems.ldm3dg.fitting import encode_trees, enough
+from latent3d.systems.ldm3dg.fitting import enough
 from latent3d.systems.ldm3dg.graphs import Graphs, read_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_topology
 from latent3d.systems.ldm3dg.motif_trees import read_trees
-
-BATCH = 500  # graphs decoded together
+from latent3d.systems.ldm3dg.topology import encode_trees
 
 
 @torch.no_grad()
@@ -31,7 +30,7 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
     both, of_trees, _ = np.intersect1d(trees.index, read_graphs(molecules).index, return_indices=True)
     reference = [molecules[row] for row in both]
     graphs = read_graphs(enough(reference)).to(run.device)
-    means = topology.mean(encode_trees(topology, trees)[of_trees])
+    means = topology.mean(encode_trees(topology, trees)[of_trees].to(run.device))
     z_3d = encode_conformers(geometry, graphs)
     generator = torch.Generator().manual_seed(run.seed)
     starts = 2 * torch.rand(len(graphs.numbers), 3, generator=generator) - 1
@@ -42,14 +41,14 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
         turned = encode_conformers(geometry, _turned(graphs, turn))
         return float(((turned - z_3d).norm(dim=1) / z_3d.norm(dim=1)).mean())
 
-    def conformers(z: torch.Tensor) -> list:
+    def conformers(z: torch.Tensor) -> list[Molecule]:
         decoded = decode_conformers(geometry, graphs, z, starts)
         return [replace(molecule, positions=x) for molecule, x in zip(reference, decoded, strict=True)]
 
     return Reconstruction(
         index=both,
         reference=reference,
-        graphs=[molecule for z in means.split(BATCH) for molecule in topology.decode(z)],
+        graphs=topology.decode(means),
         conformers=conformers(z_3d),
         shuffled=conformers(others),
         latent_2d=means.shape[1],
