@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 # Rows of config.yaml, those with mmff, trained stages of all, autoencoders; variants of the sweep of steps.
-ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 20, 17, 24, 8, 30
+ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 22, 19, 30, 10, 30
 
 
 def grouped(counts):
@@ -45,8 +45,8 @@ def test_paper_scale(jobs):
 def test_quickstart_is_one_dataset_without_download(jobs):
     counts = grouped(jobs("--configfile", ROOT / "config" / "quickstart.yaml"))
     del counts["total"]
-    # Without GeoLDM's trained encoder, and the point models as they are made.
-    shown = of_one_dataset(rows=ROWS - 1, relaxed=RELAXED - 7, trained=TRAINED - 2, autoencoders=AUTOENCODERS - 1)
+    # Without GeoLDM's trained encoder and LDM-3DG's self-supervised variants; the point models as they are made.
+    shown = of_one_dataset(rows=ROWS - 3, relaxed=RELAXED - 9, trained=TRAINED - 8, autoencoders=AUTOENCODERS - 3)
     assert counts == {**shown, "report": 1, "all": 1}
 
 
@@ -60,7 +60,7 @@ def test_one_table_of_a_subset_needs_no_other_table(jobs):
 def test_training_seeds_multiply_trained_rows_only(jobs):
     counts = grouped(jobs("results/table_mini.csv", "--config", "train_seeds=[0,1]"))
     assert counts["train"] == 2 * TRAINED
-    assert counts["sample"] == ROWS + 14  # not the six controls that train nothing
+    assert counts["sample"] == ROWS + 16  # not the six controls that train nothing
 
 
 def test_more_sampling_seeds_are_no_more_jobs(jobs):

@@ -198,6 +198,17 @@ def test_collapse_penalty_has_its_closed_forms():
     assert collapse_penalty(pair).item() == pytest.approx(0.6)
 
 
+def test_contrast_adds_its_term_and_a_map_of_the_atoms(graphs):
+    batch = graphs.select(range(len(graphs)))
+    plain, more = autoencoder("prior"), autoencoder("prior", contrast=0.5)
+    assert plain.local is None
+    found = more(batch, torch.Generator().manual_seed(0))
+    expected = found["mse"] + 0.1 * found["collapse"] + 0.5 * found["contrast"]
+    assert found["loss"].item() == pytest.approx(expected.item())
+    found["contrast"].backward()
+    assert more.local.weight.grad.abs().sum() > 0 and more.encoder.embed.weight.grad.abs().sum() > 0
+
+
 def test_gradients_of_the_penalty_push_codes_apart():
     z = torch.tensor([[1.0, 0.0], [1.0, 0.1]], requires_grad=True)
     collapse_penalty(z).backward()

@@ -53,6 +53,10 @@ class GeometricEncoder(nn.Module):
             x, h = layer(x, h, batch.near)
         return h
 
+    def pooled(self, batch: GraphBatch, nodes: torch.Tensor) -> torch.Tensor:
+        """[B, code] from the states of the atoms [A, width]."""
+        return torch.tanh(self.head(self.norm(batch.mean(nodes))))
+
     def forward(self, batch: GraphBatch) -> torch.Tensor:
         """[B, code]."""
-        return torch.tanh(self.head(self.norm(batch.mean(self.nodes(batch)))))
+        return self.pooled(batch, self.nodes(batch))

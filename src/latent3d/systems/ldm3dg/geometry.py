@@ -7,19 +7,26 @@ import torch.nn.functional as F
 from torch import nn
 
 from latent3d.nets.alignment import aligned_square_error
+from latent3d.nets.contrast import global_local_loss
 from latent3d.systems.ldm3dg.decoder import GeometricDecoder, random_start
 from latent3d.systems.ldm3dg.encoder import GeometricEncoder
 from latent3d.systems.ldm3dg.graphs import GraphBatch
 
 
 class GeometricAutoencoder(nn.Module):
-    """Encoder and decoder with their common loss: no KL term, no matching of symmetric atoms."""
+    """Encoder and decoder with their common loss: no KL term, no matching of symmetric atoms.
+
+    With `contrast`, a linear map of the atoms' states is compared with the codes (see nets/contrast.py).
+    """
 
     def __init__(self, h: dict[str, Any]) -> None:
         super().__init__()
         self.code, self.collapse_weight = h["code"], h["collapse_weight"]
         self.encoder = GeometricEncoder(h["encoder_width"], h["encoder_layers"], h["code"])
         self.decoder = GeometricDecoder(h["branch"], h["code"], h["width"], h["rounds"], h["drop"])
+
+        self.contrast = h["contrast"]
+        self.local = nn.Linear(h["encoder_width"], h["code"]) if self.contrast else None
 
     @property
     def reads_positions(self) -> bool:
@@ -28,12 +35,17 @@ class GeometricAutoencoder(nn.Module):
 
     def forward(self, batch: GraphBatch, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Mean square error of coordinates after superposition, angstrom^2, and the term against collapse."""
-        z = self.encoder(batch)
+        nodes = self.encoder.nodes(batch)
+        z = self.encoder.pooled(batch, nodes)
         x = self.decoder(batch, z, random_start(batch, generator))
         # Mean over the three coordinates, as a mean square error is.
         error = aligned_square_error(batch.dense(x.float()), batch.dense(batch.positions), batch.mask).mean() / 3
         collapse = collapse_penalty(z.float())
-        return {"loss": error + self.collapse_weight * collapse, "mse": error, "collapse": collapse}
+        losses = {"loss": error + self.collapse_weight * collapse, "mse": error, "collapse": collapse}
+        if self.local is not None:
+            losses["contrast"] = global_local_loss(z, self.local(nodes), batch.owner, generator)
+            losses["loss"] = losses["loss"] + self.contrast * losses["contrast"]
+        return losses
 
 
 def collapse_penalty(z: torch.Tensor) -> torch.Tensor:

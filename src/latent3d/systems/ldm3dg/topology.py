@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from latent3d.molecules.molecules import Molecule
+from latent3d.nets.contrast import global_local_loss
 from latent3d.nets.gaussian import draw, kl_divergence
 from latent3d.systems.ldm3dg.motif_decoder import MotifDecoder
 from latent3d.systems.ldm3dg.motif_decoding import decode
@@ -54,14 +55,23 @@ class TopologicalAutoencoder(nn.Module):
         """Root codes [B, hidden] -> [B, latent], what the decoder reads."""
         return self.to_mean(root)
 
-    def forward(self, batch: TreeBatch, generator: torch.Generator, beta: float) -> dict[str, torch.Tensor]:
-        """Loss (nats per molecule, the KL term weighted by beta), its parts, and the share of molecules rebuilt."""
-        root = self.encode(batch)
+    def forward(
+        self, batch: TreeBatch, generator: torch.Generator, beta: float, contrast: float = 0.0
+    ) -> dict[str, torch.Tensor]:
+        """Loss (nats per molecule, the KL term weighted by beta), its parts, and the share of molecules rebuilt.
+
+        `contrast` is the weight of the self-supervised term on root codes and atoms.
+        """
+        root, atoms, owner = self.encode_with_nodes(batch)
         mean, log_variance = self.mean(root).float(), -self.to_variance(root).float().abs()
         parts = self.decoder(draw(mean, log_variance, generator), batch, self.motifs, self.pairs)
         kl = kl_divergence(mean, log_variance)
         nll = parts["topology"] + parts["word"] + parts["attachment"] + parts["assembly"]
-        return {"loss": nll + beta * kl, "nll": nll, "kl": kl, **parts}
+        loss = nll + beta * kl
+        if contrast:
+            parts["contrast"] = global_local_loss(root, atoms, owner, generator)
+            loss = loss + contrast * parts["contrast"]
+        return {"loss": loss, "nll": nll, "kl": kl, **parts}
 
     def decode(self, z: torch.Tensor) -> list[Molecule]:
         """Greedy decoding of z [B, latent]: one valid, connected molecule with its hydrogens per row, positions NaN."""
