@@ -42,9 +42,9 @@ def _flood(tree: TreeLSTM, x: torch.Tensor, batch: TreeBatch, rounds: int) -> to
     into = (targets[None] == sources[:, None]) & (sources[None] != targets[:, None])
     arrived = x.new_zeros(len(sources), 2 * x.shape[1])
     for _ in range(rounds):
-        h, memory = tree.cell.send(gates[sources] + edges, into.float() @ arrived)
+        h, memory = tree.cell.send(gates[sources] + edges, into.to(x) @ arrived)
         arrived = tree.cell.arrive(forget[targets], h, memory)
-    return tree.cell.read(x, (targets[None] == torch.arange(len(x))[:, None]).float() @ arrived)
+    return tree.cell.read(x, (targets[None] == torch.arange(len(x))[:, None]).to(x) @ arrived)
 
 
 def decoder_loss(model: TopologicalAutoencoder, batch: TreeBatch, z: torch.Tensor) -> torch.Tensor:
