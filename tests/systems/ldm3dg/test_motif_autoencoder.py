@@ -38,8 +38,10 @@ def smiles_of(molecule):
 
 @pytest.fixture(scope="module")
 def trees():
-    molecules = from_list(map(from_text, SMILES))
-    return read_trees(Vocabulary.of(molecules), molecules)
+    data = read_parquet(MINI)
+    molecules = list(map(from_text, SMILES))
+    vocabulary = Vocabulary.of(from_list([*molecules, *data.take(np.arange(0, len(data), 20))]))
+    return read_trees(vocabulary, from_list(molecules))
 
 
 def autoencoder(vocabulary, width=24):
