@@ -4,12 +4,14 @@ Tree messages go along all edges round after round, and the decoder takes one st
 as it does in decoding.
 """
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 
 from latent3d.nets.gaussian import draw, kl_divergence
-from latent3d.systems.ldm3dg.motif_messages import TreeLSTM
-from latent3d.systems.ldm3dg.motif_trees import TreeBatch
+from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, MessageLSTM, TreeLSTM
+from latent3d.systems.ldm3dg.motif_trees import AtomGraph, TreeBatch
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
 
 
@@ -23,7 +25,7 @@ def loss(model: TopologicalAutoencoder, batch: TreeBatch, generator: torch.Gener
 def encode(model: TopologicalAutoencoder, batch: TreeBatch) -> torch.Tensor:
     """Root code [1, H]."""
     encoder, rounds = model.encoder, model.encoder.levels - 1
-    atoms = encoder.atoms(batch.atoms)
+    atoms = _flood_atoms(encoder.atoms, batch.atoms)
     members = [atoms[batch.member_atom[batch.member_motif == node]].sum(0) for node in range(len(batch.pair))]
     x = encoder.attachment(torch.cat([model.pairs(batch.pair), torch.stack(members)], 1))
     h = _flood(encoder.attachments, x, batch, rounds)
@@ -31,26 +33,39 @@ def encode(model: TopologicalAutoencoder, batch: TreeBatch) -> torch.Tensor:
     return torch.tanh(encoder.root(_flood(encoder.motifs, x, batch, rounds)[:1]))
 
 
+def _flood_atoms(network: GraphLSTM, graph: AtomGraph) -> torch.Tensor:
+    """[A, H], atoms after messages along all bonds in both directions."""
+    x = sum(table(column) for table, column in zip(network.features, graph.features.T, strict=True))
+    return _rounds(network.cell, x, graph.sources, graph.targets, network.bond(graph.kinds), network.depth)
+
+
 def _flood(tree: TreeLSTM, x: torch.Tensor, batch: TreeBatch, rounds: int) -> torch.Tensor:
     """[N, H], motifs after messages along all edges in both directions."""
-    child = torch.arange(1, len(x))
+    child = torch.arange(1, len(x), device=x.device)
     parent, order, site = batch.parent[1:], batch.order[1:], batch.site[1:]
     sources, targets = torch.cat([child, parent]), torch.cat([parent, child])
     edges = torch.cat([tree.edge(order, site, down=False), tree.edge(order, site, down=True)])
-    gates, forget = tree.cell.gates(x)
+    return _rounds(tree.cell, x, sources, targets, edges, rounds)
+
+
+def _rounds(
+    cell: MessageLSTM, x: torch.Tensor, sources: torch.Tensor, targets: torch.Tensor, edges: torch.Tensor, rounds: int
+) -> torch.Tensor:
+    gates, forget = cell.gates(x)
     # Messages k -> i go into i -> j, but not j -> i itself.
-    into = (targets[None] == sources[:, None]) & (sources[None] != targets[:, None])
-    arrived = x.new_zeros(len(sources), 2 * x.shape[1])
+    into = ((targets[None] == sources[:, None]) & (sources[None] != targets[:, None])).to(x)
+    arrived = x.new_zeros(len(sources), 2 * cell.hidden)
     for _ in range(rounds):
-        h, memory = tree.cell.send(gates[sources] + edges, into.float() @ arrived)
-        arrived = tree.cell.arrive(forget[targets], h, memory)
-    return tree.cell.read(x, (targets[None] == torch.arange(len(x))[:, None]).float() @ arrived)
+        h, memory = cell.send(gates[sources] + edges, into @ arrived)
+        arrived = cell.arrive(forget[targets], h, memory)
+    return cell.read(x, (targets[None] == torch.arange(len(x), device=x.device)[:, None]).to(x) @ arrived)
 
 
 def decoder_loss(model: TopologicalAutoencoder, batch: TreeBatch, z: torch.Tensor) -> torch.Tensor:
     """Nats of all choices, made in depth-first order; z [1, latent]."""
     decoder = model.decoder
-    known = decoder.know(batch.used, model.motifs, model.pairs)
+    all_rounds = replace(batch.used.atoms, active=(len(batch.used.atoms.sources),))
+    known = decoder.know(replace(batch.used, atoms=all_rounds), model.motifs, model.pairs)
     trees = (decoder.attachments, decoder.motifs)
     xs = [vectors[batch.used_of] for vectors in (known.attachments, known.motifs)]
     nothing = z.new_zeros(1, decoder.hidden)

@@ -1,9 +1,9 @@
 """Messages along the bonds of atom graphs and the edges of motif trees: LSTM cells on directed edges.
 
-The message from i to j of Jin et al. 2020 (appendix), with the child-sum form of tree LSTMs (Tai et al. 2015): its gates
-read node i, the edge, and the sum of the hidden states that reach i from elsewhere; its memory is the sum of theirs, each
-under a forget gate of its own that reads i. A message is handed on as [hidden state, memory behind that gate], 2 H
-numbers: then all that a node passes on is a sum over edges, and leaving out the receiver is a subtraction.
+The message from i to j of Jin et al. 2020 (appendix), with the child-sum form of tree LSTMs (Tai et al. 2015): its
+gates read node i, the edge, and the sum of the hidden states that reach i from elsewhere; its memory is the sum of
+theirs, each under a forget gate of its own that reads i. A message is handed on as [hidden state, memory behind that
+gate], 2 H numbers: then all that a node passes on is a sum over edges, and leaving out the receiver is a subtraction.
 """
 
 import torch
@@ -51,7 +51,10 @@ class MessageLSTM(nn.Module):
 
 
 class GraphLSTM(nn.Module):
-    """Vectors of atoms [A, H] after `depth` rounds of messages along all bonds."""
+    """Vectors of atoms [A, H] after `depth` rounds of messages along all bonds.
+
+    A round leaves out messages that it would not change, those with nothing but finished branches behind them.
+    """
 
     def __init__(self, classes: tuple[int, ...], embed: int, hidden: int, depth: int) -> None:
         super().__init__()
@@ -66,11 +69,12 @@ class GraphLSTM(nn.Module):
         gates, forget = self.cell.gates(x)
         gates = gates[graph.sources] + self.bond(graph.kinds)
         forget = forget[graph.targets]
-        half = len(graph.sources) // 2
         arrived = self.cell.arrive(forget, *self.cell.send(gates, None))
-        for _ in range(self.depth - 1):
-            behind = _sum(arrived, graph.targets, len(x))[graph.sources] - torch.cat([arrived[half:], arrived[:half]])
-            arrived = self.cell.arrive(forget, *self.cell.send(gates, behind))
+        for done in range(1, self.depth):
+            n = graph.active[min(done, len(graph.active) - 1)]
+            behind = _sum(arrived, graph.targets, len(x))[graph.sources[:n]] - arrived[graph.reverse[:n]]
+            changed = self.cell.arrive(forget[:n], *self.cell.send(gates[:n], behind))
+            arrived = torch.cat([changed, arrived[n:]])
         return self.cell.read(x, _sum(arrived, graph.targets, len(x)))
 
 

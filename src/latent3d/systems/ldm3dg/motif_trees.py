@@ -16,15 +16,20 @@ _REPLAYED_AT_ONCE = 500  # molecules
 
 @dataclass(frozen=True)
 class AtomGraph:
-    """Atoms of many molecules (or motifs) and their bonds, each in both directions: bond b backwards is b + half.
+    """Atoms of many molecules (or motifs), and both directions of their bonds.
 
-    features [A, F] int64; sources, targets, kinds [2 B] int64.
+    Attributes:
+        features: [A, F] int64.
+        sources, targets, kinds: [E] int64; `reverse` [E] is the other direction of the same bond.
+        active: number of directions whose messages are not final before each round: those that come first.
     """
 
     features: torch.Tensor
     sources: torch.Tensor
     targets: torch.Tensor
     kinds: torch.Tensor
+    reverse: torch.Tensor
+    active: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -111,10 +116,35 @@ def to_device(batch: Batch, device: str | torch.device) -> Batch:
     return type(batch)(**moved)
 
 
+CYCLIC = 1_000
+"""Rounds of messages for a direction behind which there is a ring: they never end."""
+
+
+def rounds_of(bonds: np.ndarray) -> np.ndarray:
+    """After how many rounds the messages along bonds [B, 2] are final: forward and backward, [B, 2]."""
+    sources, targets = np.concatenate([bonds, bonds[:, ::-1]]).T
+    into = (targets[None] == sources[:, None]) & (sources[None] != targets[:, None])
+    rounds = np.full(len(sources), CYCLIC)
+    for count in range(1, CYCLIC):
+        final = (rounds == CYCLIC) & ~(into & (rounds == CYCLIC)).any(1)
+        if not final.any():
+            break
+        rounds[final] = count
+    return rounds.reshape(2, -1).T
+
+
 def _both_ways(features: np.ndarray, bonds: np.ndarray) -> AtomGraph:
-    """features [A, F], bonds [B, 3] (i, j, kind)."""
-    i, j, kind = (torch.from_numpy(np.ascontiguousarray(column)) for column in bonds.T)
-    return AtomGraph(torch.from_numpy(features), torch.cat([i, j]), torch.cat([j, i]), torch.cat([kind, kind]))
+    """features [A, F], bonds [B, 5] (i, j, kind, rounds forward, rounds backward)."""
+    half = len(bonds)
+    rounds = np.concatenate([bonds[:, 3], bonds[:, 4]])
+    order = np.argsort(-rounds, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(2 * half)
+    columns = [*np.concatenate([bonds[:, :3], bonds[:, [1, 0, 2]]])[order].T, place[(order + half) % (2 * half or 1)]]
+    last = rounds[rounds < CYCLIC].max(initial=0)
+    active = tuple(int((rounds >= count).sum()) for count in range(1, last + 2))
+    tensors = (torch.from_numpy(np.ascontiguousarray(column)) for column in columns)
+    return AtomGraph(torch.from_numpy(features), *tensors, active)
 
 
 def used_pairs(tables: Tables, pairs: np.ndarray) -> UsedPairs:
@@ -127,8 +157,10 @@ def used_pairs(tables: Tables, pairs: np.ndarray) -> UsedPairs:
     attached = place == tables.attachment_of_pair[pairs][owner]
     features = np.stack([tables.atom_type[atoms], tables.atom_free[atoms], attached, place], 1)
     rows = tables.bonds[bonds]
-    ends = rows[:, :2] + np.repeat(first[:-1], np.diff(first_bond))[:, None]
-    graph = _both_ways(features, np.column_stack([ends, rows[:, 3]]))
+    bonds_of = np.diff(first_bond)
+    ends = rows[:, :2] + np.repeat(first[:-1], bonds_of)[:, None]
+    rounds = np.repeat(np.where(bonds_of == 1, 1, CYCLIC), bonds_of)  # a bond, or a ring system
+    graph = _both_ways(features, np.column_stack([ends, rows[:, 3], rounds, rounds]))
     pair, motif, owner, first = (torch.from_numpy(array) for array in (pairs, motifs, owner, first[:-1]))
     return UsedPairs(pair, motif, graph, owner, first)
 
@@ -154,7 +186,7 @@ class MotifTrees:
         index: [M] rows of the molecules they came from; the others could not be expressed.
         misses: the reason of each of the others, by its row.
         sizes: [M] number of heavy atoms.
-        atoms: (type, hydrogens); bonds: (i, j, kind).
+        atoms: (type, hydrogens); bonds: (i, j, kind, rounds forward and backward), see `rounds_of`.
         motifs: (pair, parent, depth, order, site, open set before, open set after).
         members: (motif, atom); siblings: (earlier, later).
         choices: (motif, atom of the parent motif, its free valence, chosen); motifs with one candidate are left out.
@@ -282,7 +314,7 @@ def read_trees(vocabulary: Vocabulary, molecules: Molecules) -> MotifTrees:
         misses,
         np.array([tree.graph.heavy for tree in trees], int),
         Ragged(list(atoms), 2),
-        Ragged(list(bonds), 3),
+        Ragged(list(bonds), 5),
         Ragged(columns, 7),
         Ragged(members, 2),
         Ragged(list(siblings), 2),
@@ -292,14 +324,14 @@ def read_trees(vocabulary: Vocabulary, molecules: Molecules) -> MotifTrees:
 
 
 def _atoms(vocabulary: Vocabulary, tree: MotifTree) -> tuple[np.ndarray, np.ndarray]:
-    """Atoms (type, hydrogens) and bonds (i, j, kind) of a molecule."""
+    """Atoms (type, hydrogens) and bonds (i, j, kind, rounds forward and backward) of a molecule."""
     graph, n = tree.graph, tree.graph.heavy
     orders, aromatic = graph.orders[:n, :n].astype(int), graph.aromatic[:n, :n]
     labels = zip(graph.numbers[:n].tolist(), graph.charges[:n].tolist(), graph.valences[:n].tolist(), strict=True)
     types = [vocabulary.places["types"][label] for label in labels]
     i, j = np.nonzero(np.triu(orders))
     kinds = np.where(aromatic[i, j], AROMATIC, orders[i, j])
-    return np.stack([types, graph.valences[:n] - orders.sum(1)], 1).astype(int), np.stack([i, j, kinds], 1)
+    return np.stack([types, graph.valences[:n] - orders.sum(1)], 1).astype(int), np.column_stack([i, j, kinds, rounds_of(np.stack([i, j], 1))])
 
 
 def _motifs(tree: MotifTree) -> tuple[np.ndarray, np.ndarray]:
