@@ -55,6 +55,16 @@ def test_a_sweep_is_a_line_per_row_and_setting(made, tmp_path):
     assert (tmp_path / "fig_steps_toy.png").is_file()
 
 
+def test_a_sweep_of_autoencoders_shows_what_they_reconstruct(made):
+    known = {"base": "latent3d", "position": 1, "geometries": ["raw"], "train_seeds": [0, 1], "sample_seeds": [0, 1]}
+    swept = [{**known, "name": "ours", "of": "ours", "autoencoder": True, "settings": {"topology.latent": 8}}]
+    figure = sweep_figure("toy", parse_rows(json.dumps(swept)), made)
+    below = {axis.get_title(): axis for axis in figure.axes[4:]}
+    assert len(below) == 4
+    drawn = [axis.containers[0].lines[0].get_xydata().tolist() for axis in figure.axes[4:6]]
+    np.testing.assert_allclose(drawn, [[[8, 91]], [[8, 0.2]]])  # exact graphs in %, RMSD in angstrom, over two seeds
+
+
 def test_a_comparison_has_bars_of_its_rows_alone(made, rows, tmp_path):
     figure = comparison_figure("toy", [rows[2], rows[1]], made)
     axis = figure.axes[1]

@@ -30,6 +30,12 @@ def of_one_dataset(tables=5, figures=6, rows=ROWS, relaxed=RELAXED, trained=TRAI
     return {**kinds, **measured, "table_quality": 1, "table": tables - 1, "figure": figures}
 
 
+def with_latent_dimension(counts):
+    """Two widths of z_2d times three of z_3d, three stages each."""
+    more = {"train": 18, "reconstruct": 6, "sample": 6, "score": 6, "figure": 1}
+    return {kind: count + more.get(kind, 0) for kind, count in counts.items()}
+
+
 def with_sweep(counts):
     return {**counts, **{kind: counts[kind] + VARIANTS for kind in ("sample", "score")}, "figure": counts["figure"] + 1}
 
@@ -38,7 +44,8 @@ def test_paper_scale(jobs):
     counts = grouped(jobs("all"))
     total = counts.pop("total")
     once = {"download_qm9": 1, "report": 1, "all": 1}
-    assert counts == {**{kind: 2 * n for kind, n in with_sweep(of_one_dataset()).items()}, **once}
+    both = {kind: 2 * n for kind, n in with_sweep(of_one_dataset()).items()}
+    assert counts == {**with_latent_dimension(both), **once}
     assert total < 3000
 
 
@@ -105,7 +112,7 @@ def test_variants_that_vary_training_are_trained(jobs, tmp_path):
     sweep = "{datasets: [mini], rows: [geoldm], vary: {autoencoder.latent: [2, 4]}}"
     (tmp_path / "my.yaml").write_text(f"sweeps: {{latent: {sweep}}}\n")
     counts = grouped(jobs("results/fig_latent_mini.svg", "--configfile", "my.yaml"))
-    assert (counts["train"], counts["sample"], counts["score"]) == (6, 3, 3)
+    assert (counts["train"], counts["reconstruct"], counts["sample"], counts["score"]) == (6, 3, 3, 3)
 
 
 def test_a_comparison_needs_its_own_rows_alone(jobs, snakemake, tmp_path):

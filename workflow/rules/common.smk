@@ -200,6 +200,14 @@ def autoencoder_rows(dataset):
     return [row for row in rows_of(dataset) if SYSTEMS[row].autoencoder and stages_of(row)]
 
 
+def reconstructs(sweep):
+    """Whether a sweep trains autoencoders: then what they reconstruct stands in its figure."""
+    settings = CONFIGURATION.sweeps[sweep]
+    return all(SYSTEMS[row].autoencoder for row in settings.rows) and any(
+        not key.startswith("sampling.") for key in settings.vary
+    )
+
+
 def weights(wildcards, stages):
     """Weights files of some stages for the row and training seed of a job."""
     folder = f"results/{wildcards.dataset}/{weights_of(wildcards.row)}/train{wildcards.train_seed}"
@@ -298,7 +306,13 @@ def sweep_rows(dataset, sweep):
     varied += [(name, variant.of, variant.settings) for name, variant in SWEEPS[sweep].items()]
     return as_json(
         [
-            {**table_row(dataset, row), "geometries": ["raw"], "of": of, "settings": settings}
+            {
+                **table_row(dataset, row),
+                "geometries": ["raw"],
+                "autoencoder": reconstructs(sweep),
+                "of": of,
+                "settings": settings,
+            }
             for row, of, settings in varied
         ]
     )
@@ -379,7 +393,9 @@ def figure_inputs(wildcards):
         return [file for row in rows_of(dataset) for file in stage_files(dataset, row, ".log.csv")]
     if wildcards.figure in SWEEPS:
         rows = [*CONFIGURATION.sweeps[wildcards.figure].rows, *SWEEPS[wildcards.figure]]
-        return [file for file in row_files(dataset, "metrics.json", rows) if "/raw/" in file]
+        files = [file for file in row_files(dataset, "metrics.json", rows) if "/raw/" in file]
+        reconstructed = rows if reconstructs(wildcards.figure) else []
+        return files + [f for row in reconstructed for f in stage_files(dataset, row, ".json", ["reconstruction"])]
     if wildcards.figure in CONFIGURATION.comparisons:
         return row_files(dataset, "metrics.json", compared_rows(dataset, wildcards.figure))
     files = {"quality": "metrics.json", "energy": "energies.parquet", "relaxation": "energies.parquet"}

@@ -9,16 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from latent3d.errors import UserError
-from latent3d.metrics.registry import QUALITY, header
+from latent3d.metrics.registry import AUTOENCODER, QUALITY, header
 from latent3d.reporting.drawings import samples_figure
 from latent3d.reporting.energy_figures import energy_figure, relaxation_figure
 from latent3d.reporting.rows import TableRow, training_folders
 from latent3d.reporting.style import LINE_STYLES, colour, save
-from latent3d.reporting.tables import quality_table
+from latent3d.reporting.tables import autoencoder_table, quality_table
 
 PANELS = ("legacy_molecule_stability", "legacy_validity", "strict_validity", "valid_unique_novel")
 COMPARED = ("legacy_atom_stability_mean", "legacy_molecule_stability", "molecule_stability", "posebusters_quick")
 """Stability as EDM and LDM-3DG count it (bonds from distances), of the graph that a row claims, and of the geometry."""
+
+RECONSTRUCTED = ("exact_match_2d", "rmsd_heavy", "rmsd_all", "rmsd_heavy_shuffled")
 
 
 def make_figure(name: str, dataset: str, rows: list[TableRow], results: Path, out: Path) -> None:
@@ -93,11 +95,17 @@ def _bar(axis: Axes, line: int, row: TableRow, geometry: str, values: pd.Series,
 def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
     """Quality over the last of the varied settings: one line per row and combination of the others; bars: std.
 
-    The rows that are varied stand in as filled marks, with the settings that they have.
+    The rows that are varied stand in as filled marks, with the settings that they have. Where autoencoders were trained
+    anew, what they reconstruct stands below.
     """
     *others, swept = rows[0].settings
     table = quality_table(dataset, rows, results).set_index("row")
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(11, 3))
+    quantities = [quantity for name in PANELS for quantity in QUALITY if quantity.name == name]
+    if rows[0].autoencoder:
+        table = table.join(autoencoder_table(dataset, rows, results).set_index("row"), rsuffix="_reconstruction")
+        quantities += [quantity for name in RECONSTRUCTED for quantity in AUTOENCODER if quantity.name == name]
+    lines_of_panels = len(quantities) // len(PANELS)
+    figure, axes = plt.subplots(lines_of_panels, len(PANELS), figsize=(11, 3 * lines_of_panels))
     lines: dict[tuple[str, ...], list[TableRow]] = {}
     for row in rows:
         lines.setdefault((row.of, *(str(row.settings[key]) for key in others)), []).append(row)
@@ -105,8 +113,8 @@ def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figur
     position = {row.name: row for row in rows}
     values = [row.settings[swept] for row in rows]
     wide = max(values) > 8 * min(values) > 0
-    for axis, panel in zip(axes, PANELS, strict=True):
-        column = next(quantity.column for quantity in QUALITY if quantity.name == panel)
+    for axis, quantity in zip(axes.flat, quantities, strict=True):
+        column = quantity.column
         for line, members in lines.items():
             members = sorted(members, key=lambda row: row.settings[swept])
             x, y = [row.settings[swept] for row in members], [table.loc[row.name, column] for row in members]
@@ -115,11 +123,15 @@ def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figur
             axis.errorbar(x, y, yerr=error, color=shade, ls=style, lw=1, capsize=2, label=", ".join(line))
             own = [row.name in line for row in members]
             axis.scatter(x, y, s=16, color=[shade if mark else "white" for mark in own], edgecolor=shade, zorder=3)
-        axis.set(title=header(column).split(" (")[0], xlabel=swept.split(".")[-1].replace("_", " "), ylim=(-2, 102))
+        axis.set(title=header(column).split(" (")[0], xlabel=swept.split(".")[-1].replace("_", " "))
+        if quantity.unit == "pct":
+            axis.set_ylim(-2, 102)
+        else:
+            axis.set_ylim(bottom=0)
         if wide:
             axis.set_xscale("log")
-    axes[0].set_ylabel("% of requested samples")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
+    axes.flat[0].set_ylabel("% of requested samples")
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
     figure.suptitle(f"{dataset}: quality over {swept} (filled: the rows of the tables)", x=0.01, ha="left", fontsize=10)
     return figure
 

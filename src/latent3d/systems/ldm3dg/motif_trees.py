@@ -331,7 +331,9 @@ def _atoms(vocabulary: Vocabulary, tree: MotifTree) -> tuple[np.ndarray, np.ndar
     types = [vocabulary.places["types"][label] for label in labels]
     i, j = np.nonzero(np.triu(orders))
     kinds = np.where(aromatic[i, j], AROMATIC, orders[i, j])
-    return np.stack([types, graph.valences[:n] - orders.sum(1)], 1).astype(int), np.column_stack([i, j, kinds, rounds_of(np.stack([i, j], 1))])
+    return np.stack([types, graph.valences[:n] - orders.sum(1)], 1).astype(int), np.column_stack(
+        [i, j, kinds, rounds_of(np.stack([i, j], 1))]
+    )
 
 
 def _motifs(tree: MotifTree) -> tuple[np.ndarray, np.ndarray]:
