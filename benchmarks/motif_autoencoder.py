@@ -32,7 +32,7 @@ from latent3d.systems.ldm3dg.motif_trees import MotifTrees, read_trees
 from latent3d.systems.ldm3dg.motifs import ROOT, Vocabulary
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
 
-HERE = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[1]
 BETA = 0.1
 
 
@@ -41,18 +41,17 @@ def molecules() -> Molecules:
     if os.environ.get(MIRROR_VARIABLE):
         data = read_parquet(Path(os.environ[MIRROR_VARIABLE], "qm9", "qm9_geometries.parquet"))
         return with_smiles_bonds(data.take(np.random.default_rng(0).permutation(len(data))[:4000]), 1)
-    return read_parquet(HERE / "resources" / "mini.parquet")
+    return read_parquet(REPOSITORY / "resources" / "mini.parquet")
 
 
 def vocabulary_of(data: Molecules) -> Vocabulary:
     """The molecules' vocabulary with unused entries, up to the authors' 5,636 motifs, 15,864 pairs and 69 types."""
     found = Vocabulary.of(data)
-    unused = (motif for letters in itertools.product("CNO", repeat=8) if (motif := "C" + "".join(letters)))
-    motifs = found.motifs + tuple(itertools.islice((m for m in unused if m not in found.motifs), 5636))
-    places = ((motif, site) for motif in itertools.count(len(found.motifs)) for site in (ROOT, 0, 1))
-    types = found.types + tuple((118, 0, valence) for valence in range(69 - len(found.types)))
-    pairs = found.pairs + tuple(itertools.islice(places, 15_864 - len(found.pairs)))
-    return Vocabulary(types, motifs[:5636], pairs)
+    chains = ("C" + "".join(letters) for letters in itertools.product("CNO", repeat=8))
+    motifs = found.motifs + tuple(itertools.islice(chains, 5_636 - len(found.motifs)))
+    pairs = [(motif, site) for site in (ROOT, 0, 1, 2) for motif in range(len(found.motifs), 5_636)]
+    pairs = found.pairs + tuple(sorted(pairs[: 15_864 - len(found.pairs)]))
+    return Vocabulary(found.types + tuple((118, 0, valence) for valence in range(69 - len(found.types))), motifs, pairs)
 
 
 def steps(
@@ -133,7 +132,7 @@ def main() -> None:
                     }
                 )
             print(pd.DataFrame(lines[-3:]).to_string(index=False), file=sys.stderr)
-    with atomic_path(HERE / "results" / "bench_motif_autoencoder.csv") as temporary:
+    with atomic_path(REPOSITORY / "results" / "bench_motif_autoencoder.csv") as temporary:
         pd.DataFrame(lines).to_csv(temporary, index=False, float_format="%.6g")
 
 

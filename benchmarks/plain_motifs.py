@@ -120,9 +120,7 @@ def decoder_loss(model: TopologicalAutoencoder, batch: TreeBatch, z: torch.Tenso
             losses.append(topology(0.0))
         if node == 0:
             return []
-        return [
-            message(kind, node, int(batch.parent[node]), node, from_children[kind], down=False) for kind in (0, 1)
-        ]
+        return [message(kind, node, int(batch.parent[node]), node, from_children[kind], down=False) for kind in (0, 1)]
 
     visit(0, [[], []])
     return torch.stack(losses).sum()

@@ -103,7 +103,9 @@ def test_kekule_forms_have_the_same_tree(pair):
     assert found[0].sites == found[1].sites
 
 
-@pytest.mark.parametrize("smiles", ["Cc1ccc(O)c(C#N)c1", "CC(C)(C)C1CC2CCC1C2", "Cn1c(=O)c2[nH]cnc2n(C)c1=O", "OCC1CC12CC2F"])
+@pytest.mark.parametrize(
+    "smiles", ["Cc1ccc(O)c(C#N)c1", "CC(C)(C)C1CC2CCC1C2", "Cn1c(=O)c2[nH]cnc2n(C)c1=O", "OCC1CC12CC2F"]
+)
 def test_the_order_of_atoms_does_not_matter(smiles):
     mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
     trees = [read_tree(from_rdkit(mol))]

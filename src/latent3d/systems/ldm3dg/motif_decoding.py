@@ -76,7 +76,7 @@ class _Known:
 def decode(
     decoder: MotifDecoder, vocabulary: Vocabulary, z: torch.Tensor, motifs: nn.Embedding, pairs: nn.Embedding
 ) -> Assembly:
-    """Finished molecules of z [B, latent], with the embeddings of the vocabulary; after MAX_STEPS they stay as they are."""
+    """Molecules of z [B, latent], with the embeddings of the vocabulary; after MAX_STEPS they stay as they are."""
     tables, device = vocabulary.tables, z.device
     known = _Known(decoder, vocabulary, motifs, pairs)
     nothing = z.new_zeros(len(z), decoder.hidden)

@@ -331,7 +331,9 @@ def _atoms(vocabulary: Vocabulary, tree: MotifTree) -> tuple[np.ndarray, np.ndar
     types = [vocabulary.places["types"][label] for label in labels]
     i, j = np.nonzero(np.triu(orders))
     kinds = np.where(aromatic[i, j], AROMATIC, orders[i, j])
-    return np.stack([types, graph.valences[:n] - orders.sum(1)], 1).astype(int), np.column_stack([i, j, kinds, rounds_of(np.stack([i, j], 1))])
+    return np.stack([types, graph.valences[:n] - orders.sum(1)], 1).astype(int), np.column_stack(
+        [i, j, kinds, rounds_of(np.stack([i, j], 1))]
+    )
 
 
 def _motifs(tree: MotifTree) -> tuple[np.ndarray, np.ndarray]:
@@ -405,6 +407,6 @@ def _actions(tree: MotifTree) -> list[int]:
 
 def _distinct(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct rows of masks [X, R], and which of them each row is, [X]."""
-    packed = np.ascontiguousarray(np.packbits(masks, axis=1))
+    packed = np.ascontiguousarray(np.packbits(np.pad(masks, ((0, 0), (0, 1))), axis=1))
     _, first, which = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_inverse=True)
     return masks[first], which

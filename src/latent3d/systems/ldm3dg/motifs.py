@@ -306,7 +306,7 @@ class Tables:
         self.first_bond = np.cumsum([0] + [len(motif.bonds) for motif in motifs])
         self.atom_type = np.array([place[kind] for motif in motifs for kind in motif.types])
         self.atom_free = np.concatenate([motif.free for motif in motifs])
-        self.bonds = np.array([bond for motif in motifs for bond in motif.bonds]).reshape(-1, 4)
+        self.bonds = np.array([bond for motif in motifs for bond in motif.bonds], int).reshape(-1, 4)
         self.root_of_motif = np.full(len(motifs), -1)
         roots = np.flatnonzero(self.attachment_of_pair == ROOT)
         self.root_of_motif[self.motif_of_pair[roots]] = roots
