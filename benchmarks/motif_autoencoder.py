@@ -3,10 +3,10 @@
 python benchmarks/motif_autoencoder.py [--quick]
 
 Writes results/bench_motif_autoencoder.csv; README.md beside this file says how to read it. All lines are measured in
-one process, with the authors' sizes (250, latent 32, depths 15, 5,636 motifs, 15,864 pairs) and the same molecules, noise and batch: gradients of
-the mean loss over the batch, then Adam. `plain` is plain_motifs.py, molecule by molecule; `ours, one by one` is the
-suite's network on batches of one. Molecules are QM9's where LATENT3D_MIRROR is set, else the embedded ones. On a machine
-with a GPU its lines follow those of the processor. --quick takes a small network and eight molecules.
+one process, with the authors' sizes (250, latent 32, depths 15, 5,636 motifs, 15,864 pairs) and the same molecules,
+noise and batch: gradients of the mean loss, then Adam. `plain` is plain_motifs.py, molecule by molecule; `ours, one by
+one` is the suite's network on batches of one. Molecules are QM9's where LATENT3D_MIRROR is set, else the embedded ones.
+On a machine with a GPU its lines follow those of the processor. --quick: a small network and eight molecules.
 """
 
 import argparse

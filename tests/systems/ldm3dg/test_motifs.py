@@ -9,7 +9,8 @@ from latent3d.molecules.molecules import Molecule, from_list
 from latent3d.molecules.parquet import read_parquet
 from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, sanitised
 from latent3d.molecules.sdf import read_sdf
-from latent3d.systems.ldm3dg.motif_trees import read_trees, replay
+from latent3d.systems.ldm3dg.motif_assembly import replay
+from latent3d.systems.ldm3dg.motif_trees import read_trees
 from latent3d.systems.ldm3dg.motifs import ROOT, Miss, Vocabulary, read_tree
 
 MINI = Path(__file__).parents[3] / "resources" / "mini.parquet"

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from latent3d.systems.ldm3dg.motif_assembly import MAX_MOTIFS, Assembly
+from latent3d.systems.ldm3dg.motif_batches import to_device, used_pairs
 from latent3d.systems.ldm3dg.motif_decoder import KnownPairs, MotifDecoder
 from latent3d.systems.ldm3dg.motif_messages import TreeLSTM
-from latent3d.systems.ldm3dg.motif_trees import to_device, used_pairs
 from latent3d.systems.ldm3dg.motifs import MAX_STEPS, Vocabulary
 
 

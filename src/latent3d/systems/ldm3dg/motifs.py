@@ -13,7 +13,6 @@ choice of how a motif lies on its atoms, its attachment and then its children ta
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
@@ -237,10 +236,12 @@ class Vocabulary:
         Raises:
             UserError: none has.
         """
-        trees = [tree for tree in each_tree(molecules) if isinstance(tree, MotifTree)]
-        if not trees:
+        found: set[tuple[str, int]] = set()
+        for tree in each_tree(molecules):
+            if isinstance(tree, MotifTree):
+                found.update(zip(tree.motifs, tree.attachments, strict=True))
+        if not found:
             raise UserError("The dataset has no molecule with a usable bond graph. Check its bonds and hydrogens.")
-        found = Counter(pair for tree in trees for pair in zip(tree.motifs, tree.attachments, strict=True))
         motifs = sorted({motif for motif, _ in found})
         place = {motif: index for index, motif in enumerate(motifs)}
         types = sorted({kind for motif in motifs for kind in read_motif(motif).types})
