@@ -1,4 +1,4 @@
-"""The loss of LDM-3DG's topological autoencoder written plainly, for one molecule: tests and benchmarks compare with it.
+"""The loss of LDM-3DG's topological autoencoder written plainly, for one molecule; tests and benchmarks compare.
 
 Tree messages go along all edges round after round, and the decoder takes one step of one molecule after the other,
 as it does in decoding.
@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from latent3d.nets.gaussian import draw, kl_divergence
+from latent3d.systems.ldm3dg.motif_batches import AtomGraph, TreeBatch
 from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, MessageLSTM, TreeLSTM
-from latent3d.systems.ldm3dg.motif_trees import AtomGraph, TreeBatch
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
 
 
@@ -120,9 +120,7 @@ def decoder_loss(model: TopologicalAutoencoder, batch: TreeBatch, z: torch.Tenso
             losses.append(topology(0.0))
         if node == 0:
             return []
-        return [
-            message(kind, node, int(batch.parent[node]), node, from_children[kind], down=False) for kind in (0, 1)
-        ]
+        return [message(kind, node, int(batch.parent[node]), node, from_children[kind], down=False) for kind in (0, 1)]
 
     visit(0, [[], []])
     return torch.stack(losses).sum()

@@ -129,6 +129,18 @@ def test_decoding_ends_where_the_network_never_stops(trees):
         assert (molecule.atomic_numbers > 1).sum() <= MAX_MOTIFS * 10
 
 
+@pytest.mark.parametrize("smiles", ["C", "CC", "C" * 75])
+def test_the_smallest_vocabularies_and_the_longest_chain(smiles):
+    molecules = from_list([from_text(smiles)])
+    trees = read_trees(Vocabulary.of(molecules), molecules)
+    model = autoencoder(trees.vocabulary)
+    model(trees.select([0]), noise(), 0.1)["loss"].backward()
+    assert all(sanitised(molecule) is not None for molecule in model.decode(torch.randn(3, 32)))
+    nothing = read_trees(trees.vocabulary, from_list([from_text("F")]))
+    assert len(nothing) == 0
+    assert nothing.miss_counts == {"unknown_motif": 1}
+
+
 def test_a_few_molecules_are_learnt_by_heart(trees):
     model = autoencoder(trees.vocabulary, 48)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)

@@ -9,7 +9,8 @@ from latent3d.molecules.molecules import Molecule, from_list
 from latent3d.molecules.parquet import read_parquet
 from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, sanitised
 from latent3d.molecules.sdf import read_sdf
-from latent3d.systems.ldm3dg.motif_trees import read_trees, replay
+from latent3d.systems.ldm3dg.motif_assembly import replay
+from latent3d.systems.ldm3dg.motif_trees import read_trees
 from latent3d.systems.ldm3dg.motifs import ROOT, Miss, Vocabulary, read_tree
 
 MINI = Path(__file__).parents[3] / "resources" / "mini.parquet"
@@ -103,7 +104,9 @@ def test_kekule_forms_have_the_same_tree(pair):
     assert found[0].sites == found[1].sites
 
 
-@pytest.mark.parametrize("smiles", ["Cc1ccc(O)c(C#N)c1", "CC(C)(C)C1CC2CCC1C2", "Cn1c(=O)c2[nH]cnc2n(C)c1=O", "OCC1CC12CC2F"])
+@pytest.mark.parametrize(
+    "smiles", ["Cc1ccc(O)c(C#N)c1", "CC(C)(C)C1CC2CCC1C2", "Cn1c(=O)c2[nH]cnc2n(C)c1=O", "OCC1CC12CC2F"]
+)
 def test_the_order_of_atoms_does_not_matter(smiles):
     mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
     trees = [read_tree(from_rdkit(mol))]

@@ -4,7 +4,7 @@ import numpy as np
 
 from latent3d.molecules.molecules import Molecule
 from latent3d.systems.latent3d.grammar import with_hydrogens
-from latent3d.systems.ldm3dg.motifs import MAX_STEPS, ROOT, Vocabulary
+from latent3d.systems.ldm3dg.motifs import MAX_STEPS, ROOT, MotifTree, Vocabulary
 
 MAX_MOTIFS = MAX_STEPS // 2 + 1
 
@@ -99,3 +99,52 @@ class Assembly:
         self.atoms[rows[row], nodes[row], place] = atoms[new]
         self.pairs[rows, nodes] = pairs
         self.sizes[rows] += new.sum(1)
+
+
+def replay(
+    vocabulary: Vocabulary, trees: list[MotifTree], pairs: list[np.ndarray]
+) -> tuple[Assembly, list[np.ndarray], list[np.ndarray]]:
+    """Assemble molecules as decoding would, from their trees and their pairs [n].
+
+    Returns:
+        The finished assembly; for each molecule the requirements met before each motif was chosen and after the work on
+        it, as rows [2 n, requirements]; and its choices between several atoms, rows [., 4]: motif, atom of the parent
+        motif, free valence of that atom, whether it was chosen.
+    """
+    assembly = Assembly(vocabulary, np.array([pair[0] for pair in pairs], int))
+    actions = [_actions(tree) for tree in trees]
+    opens = [np.zeros((len(tree), 2, vocabulary.tables.fits.shape[2]), bool) for tree in trees]
+    choices: list[list[tuple[int, int, int, bool]]] = [[] for _ in trees]
+    for step in range(max(map(len, actions), default=0)):
+        rows = np.array([row for row, action in enumerate(actions) if step < len(action)])
+        node = np.array([actions[row][step] for row in rows])
+        current = assembly.current[rows]
+        for row, at, to, met in zip(rows, current, node, assembly.requirements(rows), strict=True):
+            opens[row][(to, 0) if to else (at, 1)] = met
+        assembly.back(rows[node == 0])
+        rows, node = rows[node > 0], node[node > 0]
+        if not len(rows):
+            continue
+        pair = np.array([pairs[row][to] for row, to in zip(rows, node, strict=True)])
+        site = np.array([trees[row].sites[to] for row, to in zip(rows, node, strict=True)])
+        allowed, free = assembly.sites(rows, pair), assembly.open_atoms(rows)[1]
+        for k in np.flatnonzero(allowed.sum(1) > 1):
+            choices[rows[k]] += [(node[k], a, free[k, a], a == site[k]) for a in np.flatnonzero(allowed[k])]
+        assembly.add(rows, pair, site)
+    flat = [np.array(choice, int).reshape(-1, 4) for choice in choices]
+    return assembly, [masks.reshape(2 * len(masks), masks.shape[2]) for masks in opens], flat
+
+
+def _actions(tree: MotifTree) -> list[int]:
+    """What is done step by step: a motif is added, or (0) one goes back to the parent."""
+    actions, current = [], 0
+    for node, parent in enumerate(tree.parents[1:], 1):
+        while current != parent:
+            actions.append(0)
+            current = tree.parents[current]
+        actions.append(node)
+        current = node
+    while current >= 0:
+        actions.append(0)
+        current = tree.parents[current]
+    return actions

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from latent3d.systems.ldm3dg.motif_assembly import MAX_MOTIFS, Assembly
+from latent3d.systems.ldm3dg.motif_batches import to_device, used_pairs
 from latent3d.systems.ldm3dg.motif_decoder import KnownPairs, MotifDecoder
 from latent3d.systems.ldm3dg.motif_messages import TreeLSTM
-from latent3d.systems.ldm3dg.motif_trees import to_device, used_pairs
 from latent3d.systems.ldm3dg.motifs import MAX_STEPS, Vocabulary
 
 
@@ -76,7 +76,7 @@ class _Known:
 def decode(
     decoder: MotifDecoder, vocabulary: Vocabulary, z: torch.Tensor, motifs: nn.Embedding, pairs: nn.Embedding
 ) -> Assembly:
-    """Finished molecules of z [B, latent], with the embeddings of the vocabulary; after MAX_STEPS they stay as they are."""
+    """Molecules of z [B, latent], with the embeddings of the vocabulary; after MAX_STEPS they stay as they are."""
     tables, device = vocabulary.tables, z.device
     known = _Known(decoder, vocabulary, motifs, pairs)
     nothing = z.new_zeros(len(z), decoder.hidden)

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from latent3d.systems.ldm3dg.motif_batches import TreeBatch
 from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, TreeLSTM, children_sum
-from latent3d.systems.ldm3dg.motif_trees import TreeBatch
 
 MAX_HYDROGENS = 9
 

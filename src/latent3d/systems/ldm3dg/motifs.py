@@ -13,7 +13,6 @@ choice of how a motif lies on its atoms, its attachment and then its children ta
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
@@ -237,10 +236,12 @@ class Vocabulary:
         Raises:
             UserError: none has.
         """
-        trees = [tree for tree in each_tree(molecules) if isinstance(tree, MotifTree)]
-        if not trees:
+        found: set[tuple[str, int]] = set()
+        for tree in each_tree(molecules):
+            if isinstance(tree, MotifTree):
+                found.update(zip(tree.motifs, tree.attachments, strict=True))
+        if not found:
             raise UserError("The dataset has no molecule with a usable bond graph. Check its bonds and hydrogens.")
-        found = Counter(pair for tree in trees for pair in zip(tree.motifs, tree.attachments, strict=True))
         motifs = sorted({motif for motif, _ in found})
         place = {motif: index for index, motif in enumerate(motifs)}
         types = sorted({kind for motif in motifs for kind in read_motif(motif).types})
@@ -306,7 +307,7 @@ class Tables:
         self.first_bond = np.cumsum([0] + [len(motif.bonds) for motif in motifs])
         self.atom_type = np.array([place[kind] for motif in motifs for kind in motif.types])
         self.atom_free = np.concatenate([motif.free for motif in motifs])
-        self.bonds = np.array([bond for motif in motifs for bond in motif.bonds]).reshape(-1, 4)
+        self.bonds = np.array([bond for motif in motifs for bond in motif.bonds], int).reshape(-1, 4)
         self.root_of_motif = np.full(len(motifs), -1)
         roots = np.flatnonzero(self.attachment_of_pair == ROOT)
         self.root_of_motif[self.motif_of_pair[roots]] = roots

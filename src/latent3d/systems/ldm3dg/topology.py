@@ -10,10 +10,11 @@ from torch import nn
 from latent3d.molecules.molecules import Molecule
 from latent3d.nets.contrast import global_local_loss
 from latent3d.nets.gaussian import draw, kl_divergence
+from latent3d.systems.ldm3dg.motif_batches import TreeBatch
 from latent3d.systems.ldm3dg.motif_decoder import MotifDecoder
 from latent3d.systems.ldm3dg.motif_decoding import decode
 from latent3d.systems.ldm3dg.motif_encoder import MotifEncoder
-from latent3d.systems.ldm3dg.motif_trees import MotifTrees, TreeBatch
+from latent3d.systems.ldm3dg.motif_trees import MotifTrees
 from latent3d.systems.ldm3dg.motifs import Vocabulary
 
 _DECODED_AT_ONCE = 500
