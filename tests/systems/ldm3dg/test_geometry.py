@@ -119,7 +119,7 @@ def test_codes_do_not_depend_on_the_order_of_atoms(graphs):
 def test_nothing_depends_on_the_company_in_a_batch(branch, graphs):
     model = autoencoder(branch)
     z = encode_conformers(model, graphs)
-    starts = random_start(graphs.select(range(len(graphs))), torch.Generator().manual_seed(0))
+    starts = random_start(len(graphs.numbers), torch.Generator().manual_seed(0))
     together = decode_conformers(model, graphs, z, starts)
     for row, x in enumerate(together):
         batch = graphs.select([row])
@@ -133,7 +133,7 @@ def test_nothing_depends_on_the_company_in_a_batch(branch, graphs):
 
 def test_the_released_decoder_reads_coordinates_and_the_prior_branch_cannot(graphs):
     z = torch.randn(len(graphs), 16, generator=torch.Generator().manual_seed(1))
-    starts = random_start(graphs.select(range(len(graphs))), torch.Generator().manual_seed(0))
+    starts = random_start(len(graphs.numbers), torch.Generator().manual_seed(0))
     nudged = graphs.positions + 0.05 * torch.randn(graphs.positions.shape, generator=torch.Generator().manual_seed(2))
     made = {}
     for branch in ("posterior", "prior"):
@@ -155,7 +155,7 @@ def test_the_released_decoder_reads_coordinates_and_the_prior_branch_cannot(grap
 def test_the_released_decoder_is_not_equivariant(graphs):
     model = autoencoder("posterior")
     z = encode_conformers(model, graphs)
-    starts = random_start(graphs.select(range(len(graphs))), torch.Generator().manual_seed(0))
+    starts = random_start(len(graphs.numbers), torch.Generator().manual_seed(0))
     turn = torch.tensor(Rotation.random(random_state=0).as_matrix(), dtype=torch.float32)
     plain, turned = (
         decode_conformers(model, replace(graphs, positions=graphs.positions @ r), z, starts)
@@ -187,6 +187,17 @@ def test_the_loss_is_scipys_after_superposition(graphs, monkeypatch):
         _, root_sum = Rotation.align_vectors(x - x.mean(0), y - y.mean(0))
         expected.append(root_sum**2 / (3 * len(x)))
     assert found.item() == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize("branch", ["posterior", "prior"])
+def test_mixed_precision_changes_the_loss_by_its_rounding_alone(branch, graphs):
+    model = autoencoder(branch, contrast=0.001)
+    batch, seed = graphs.select(range(len(graphs))), torch.Generator
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = model(batch, seed().manual_seed(0))["loss"]
+    mixed.backward()
+    assert mixed.item() == pytest.approx(model(batch, seed().manual_seed(0))["loss"].item(), rel=0.02)
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
 def test_collapse_penalty_has_its_closed_forms():

@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from latent3d.errors import UserError
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.grammar import Grammar
 from latent3d.systems.latent3d.prior import LatentDiffusion
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder
-from latent3d.training.weights import read_weights
+from latent3d.training.weights import read_weights, ready
 
 
 def _check_heads(stage: str, h: dict[str, Any]) -> None:
@@ -40,22 +38,17 @@ def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
     """The topological autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
     grammar = Grammar(tuple(tuple(kind) for kind in metadata["types"]), metadata["max_atoms"])
-    return _ready(topological_autoencoder(grammar, metadata["hyperparameters"]), state, device)
+    return ready(topological_autoencoder(grammar, metadata["hyperparameters"]), state, device)
 
 
 def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     """The geometric autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
-    return _ready(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
+    return ready(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
 
 
 def load_prior(path: Path, device: str) -> LatentDiffusion:
     """A latent diffusion model of a weights file, ready for sampling."""
     state, metadata = read_weights(path)
     model = latent_diffusion(metadata["dimension"], metadata["condition"], metadata["hyperparameters"])
-    return _ready(model, state, device)
-
-
-def _ready(model: Any, state: dict[str, torch.Tensor], device: str) -> Any:
-    model.load_state_dict(state)
-    return model.to(device).eval().requires_grad_(False)
+    return ready(model, state, device)

@@ -132,6 +132,6 @@ def distance_features(positions: torch.Tensor, edges: Edges) -> torch.Tensor:
     return torch.exp(-d) * torch.linspace(1, 5, DISTANCE_FEATURES, device=d.device, dtype=d.dtype)
 
 
-def random_start(batch: GraphBatch, generator: torch.Generator) -> torch.Tensor:
-    """[A, 3] uniform in (-1, 1)^3, from a CPU generator."""
-    return (2 * torch.rand(len(batch.numbers), 3, generator=generator) - 1).to(batch.positions.device)
+def random_start(atoms: int, generator: torch.Generator) -> torch.Tensor:
+    """[atoms, 3] uniform in (-1, 1)^3, on the CPU."""
+    return 2 * torch.rand(atoms, 3, generator=generator) - 1

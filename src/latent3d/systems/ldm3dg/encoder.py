@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.nets.precision import full_precision
 from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, Edges, GraphBatch, segment_mean
 from latent3d.systems.ldm3dg.joint import JointLinear
 
@@ -30,9 +29,8 @@ class RadiusLayer(nn.Module):
         distance = (difference.square().sum(-1, keepdim=True) + 1e-12).sqrt()
         parts = [(h, edges.receivers), (h, edges.senders), (distance, None)]
         m = F.silu(self.edge_out(F.silu(self.edge_in(parts))))  # [E, D]
-        with full_precision(x):
-            step = difference * self.scale(m).to(x.dtype)
-            x = x + segment_mean(step, edges.receivers, len(x))
+        step = difference * self.scale(m).to(x.dtype)
+        x = x + segment_mean(step, edges.receivers, len(x))
         return x, h + self.node(torch.cat([h, segment_mean(m, edges.receivers, len(h))], -1))
 
 

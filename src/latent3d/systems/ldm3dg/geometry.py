@@ -37,7 +37,7 @@ class GeometricAutoencoder(nn.Module):
         """Mean square error of coordinates after superposition, angstrom^2, and the term against collapse."""
         nodes = self.encoder.nodes(batch)
         z = self.encoder.pooled(batch, nodes)
-        x = self.decoder(batch, z, random_start(batch, generator))
+        x = self.decoder(batch, z, random_start(len(nodes), generator).to(z.device))
         # Mean over the three coordinates, as a mean square error is.
         error = aligned_square_error(batch.dense(x.float()), batch.dense(batch.positions), batch.mask).mean() / 3
         collapse = collapse_penalty(z.float())

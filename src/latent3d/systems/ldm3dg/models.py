@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.motifs import Vocabulary
 from latent3d.systems.ldm3dg.prior import CodeDiffusion
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
-from latent3d.training.weights import read_weights
+from latent3d.training.weights import read_weights, ready
 
 
 def topological_autoencoder(vocabulary: Vocabulary, h: dict[str, Any]) -> TopologicalAutoencoder:
@@ -23,21 +21,16 @@ def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
     """The topological autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
     vocabulary = Vocabulary.from_json(metadata["vocabulary"])
-    return _ready(topological_autoencoder(vocabulary, metadata["hyperparameters"]), state, device)
+    return ready(topological_autoencoder(vocabulary, metadata["hyperparameters"]), state, device)
 
 
 def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     """The geometric autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
-    return _ready(GeometricAutoencoder(metadata["hyperparameters"]), state, device)
+    return ready(GeometricAutoencoder(metadata["hyperparameters"]), state, device)
 
 
 def load_prior(path: Path, device: str) -> CodeDiffusion:
     """The diffusion model of a weights file, ready for sampling."""
     state, metadata = read_weights(path)
-    return _ready(CodeDiffusion(tuple(metadata["widths"]), metadata["hyperparameters"]), state, device)
-
-
-def _ready(model: Any, state: dict[str, torch.Tensor], device: str) -> Any:
-    model.load_state_dict(state)
-    return model.to(device).eval().requires_grad_(False)
+    return ready(CodeDiffusion(tuple(metadata["widths"]), metadata["hyperparameters"]), state, device)

@@ -11,6 +11,7 @@ from latent3d.nets.alignment import rotation_matrix
 from latent3d.run import Run
 from latent3d.systems import Reconstruction
 from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers
+from latent3d.systems.ldm3dg.decoder import random_start
 from latent3d.systems.ldm3dg.fitting import enough
 from latent3d.systems.ldm3dg.graphs import Graphs, read_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_topology
@@ -33,7 +34,7 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
     means = topology.mean(encode_trees(topology, trees)[of_trees].to(run.device))
     z_3d = encode_conformers(geometry, graphs)
     generator = torch.Generator().manual_seed(run.seed)
-    starts = 2 * torch.rand(len(graphs.numbers), 3, generator=generator) - 1
+    starts = random_start(len(graphs.numbers), generator)
     others = z_3d[torch.randperm(len(z_3d), generator=generator).to(z_3d.device)]
     rotation = rotation_matrix(torch.randn(1, 4, generator=generator))[0].to(z_3d.device)
 

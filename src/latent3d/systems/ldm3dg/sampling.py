@@ -1,20 +1,22 @@
 """Sampling: noise -> [z_2d, z_3d] -> graph -> (coordinates of ETKDG, as released) -> conformer."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from rdkit import rdBase
 
 from latent3d.diffusion.streams import Streams
-from latent3d.molecules.molecules import EMPTY, Molecule, Molecules, from_list
+from latent3d.molecules.molecules import EMPTY, Molecule, Molecules
 from latent3d.run import Run
 from latent3d.sampling import CHUNK
 from latent3d.systems import Draw
+from latent3d.systems.chunks import draw_in_chunks
 from latent3d.systems.ldm3dg.conformers import decode_conformers, placed
+from latent3d.systems.ldm3dg.decoder import random_start
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.graphs import read_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_prior, load_topology
@@ -28,17 +30,7 @@ def sampler(
     """Graphs from z_2d, then conformers from the graph, z_3d and what the decoder reads. `data`, `source`: not used."""
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
     prior = load_prior(weights["diffusion"], run.device)
-
-    def draw(indices: range, seed: int) -> Molecules:
-        starts = range(indices.start - indices.start % CHUNK, indices.stop, CHUNK)
-        streams = [Streams.of(seed, range(start, start + CHUNK), run.device) for start in starts]
-        parts = [_sample_chunk(topology, geometry, prior, hyperparameters, chunk) for chunk in streams]
-        molecules, status = [m for part in parts for m in part[0]], [s for part in parts for s in part[1]]
-        wanted = slice(indices.start % CHUNK, indices.start % CHUNK + len(indices))
-        table = {"sample_index": np.array(indices, np.int64), "seed": seed, "status": status[wanted]}
-        return from_list(molecules[wanted], pd.DataFrame(table))
-
-    return draw
+    return draw_in_chunks(partial(_sample_chunk, topology, geometry, prior, hyperparameters), run.device)
 
 
 @torch.no_grad()
@@ -57,15 +49,15 @@ def _sample_chunk(
             seeds = [int(torch.randint(2**31 - 1, (), generator=generator)) for generator in streams.generators]
             decoded = [placed(molecule, h["start"], seed) for molecule, seed in zip(decoded, seeds, strict=True)]
     graphs = read_graphs(decoded, placed=geometry.reads_positions).to(streams.device)
-    noise = [
-        2 * torch.rand(size, 3, generator=streams.generators[row]) - 1
+    starts = [
+        random_start(size, streams.generators[row])
         for row, size in zip(graphs.index.tolist(), graphs.sizes.tolist(), strict=True)
     ]
     molecules: list[Molecule] = [EMPTY] * CHUNK
     status = ["decode_failed"] * CHUNK
-    if noise:
+    if starts:
         rows = torch.from_numpy(graphs.index).to(z_3d.device)
-        found = decode_conformers(geometry, graphs, z_3d[rows], torch.cat(noise))
+        found = decode_conformers(geometry, graphs, z_3d[rows], torch.cat(starts))
         for row, x in zip(graphs.index.tolist(), found, strict=True):
             molecules[row] = replace(decoded[row], positions=x)
             status[row] = "ok" if np.isfinite(x).all() else "nan_coordinates"
