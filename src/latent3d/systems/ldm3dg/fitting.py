@@ -34,7 +34,6 @@ def _fit_topology(data: Molecules, weights: dict[str, Path], h: dict[str, Any], 
     sizes = enough(trees.sizes)
     torch.manual_seed(run.seed)
     model = topological_autoencoder(vocabulary, h)
-
     schedule = [h[name] for name in ("beta_from", "beta_every", "beta_step", "beta_max")]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, step: int) -> Losses:
@@ -65,8 +64,7 @@ def _fit_diffusion(data: Molecules, weights: dict[str, Path], h: dict[str, Any],
     z_2d = roots if h["codes"] == "raw" else topology.mean(roots)
     z_3d = encode_conformers(geometry, graphs)
     widths = z_2d.shape[1], z_3d.shape[1]
-    codes = torch.cat([z_2d[of_trees], z_3d[of_graphs]], 1)
-    enough(codes)
+    codes = enough(torch.cat([z_2d[of_trees], z_3d[of_graphs]], 1))
     torch.manual_seed(run.seed)
     model = CodeDiffusion(widths, h)
     model.codes.fit(codes.cpu())

@@ -29,8 +29,8 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
     trees = read_trees(topology.vocabulary, molecules)
     both, of_trees, _ = np.intersect1d(trees.index, read_graphs(molecules).index, return_indices=True)
-    reference = [molecules[row] for row in both]
-    graphs = read_graphs(enough(reference)).to(run.device)
+    reference = enough([molecules[row] for row in both])
+    graphs = read_graphs(reference).to(run.device)
     means = topology.mean(encode_trees(topology, trees)[of_trees].to(run.device))
     z_3d = encode_conformers(geometry, graphs)
     generator = torch.Generator().manual_seed(run.seed)
