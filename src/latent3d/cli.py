@@ -279,7 +279,7 @@ def _table(
 
 @app.command("figure")
 def _figure(
-    name: str = Argument(help=f"{', '.join(FIGURES)} or sweep"),
+    name: str = Argument(help=f"{', '.join(FIGURES)}, sweep or comparison"),
     dataset: str = Option(help="name of the dataset, a folder under --results"),
     rows: str = Option(help="JSON list of rows (see reporting/rows.py), as the workflow writes it"),
     results: Path = Option(Path("results"), help="folder with the measurements"),
@@ -291,7 +291,7 @@ def _figure(
     from latent3d.reporting.published import read_published
     from latent3d.reporting.rows import check_choice, parse_rows
 
-    check_choice("figure", name, (*FIGURES, "sweep"))
+    check_choice("figure", name, (*FIGURES, "sweep", "comparison"))
     numbers = read_published(published) if published else None
     make_figure(name, dataset, parse_rows(rows), results, out, numbers)
 

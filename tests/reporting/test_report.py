@@ -14,7 +14,7 @@ from latent3d.config import FIGURES
 from latent3d.errors import UserError
 from latent3d.molecules.molecules import ELEMENTS
 from latent3d.molecules.parquet import read_parquet
-from latent3d.reporting.figures import make_figure, sweep_figure
+from latent3d.reporting.figures import comparison_figure, make_figure, sweep_figure
 from latent3d.reporting.gallery import gallery
 from latent3d.reporting.published import read_published
 from latent3d.reporting.report import write_report
@@ -53,6 +53,26 @@ def test_a_sweep_is_a_line_per_row_and_setting(made, tmp_path):
     assert figure.axes[0].get_xlabel() == "steps"
     make_figure("sweep", "toy", parse_rows(json.dumps(swept)), made, tmp_path / "fig_steps_toy.svg")
     assert (tmp_path / "fig_steps_toy.png").is_file()
+
+
+def test_a_sweep_of_autoencoders_shows_what_they_reconstruct(made):
+    known = {"base": "latent3d", "position": 1, "geometries": ["raw"], "train_seeds": [0, 1], "sample_seeds": [0, 1]}
+    swept = [{**known, "name": "ours", "of": "ours", "autoencoder": True, "settings": {"topology.latent": 8}}]
+    figure = sweep_figure("toy", parse_rows(json.dumps(swept)), made)
+    below = {axis.get_title(): axis for axis in figure.axes[4:]}
+    assert len(below) == 4
+    drawn = [axis.containers[0].lines[0].get_xydata().tolist() for axis in figure.axes[4:6]]
+    np.testing.assert_allclose(drawn, [[[8, 91]], [[8, 0.2]]])  # exact graphs in %, RMSD in angstrom, over two seeds
+
+
+def test_a_comparison_has_bars_of_its_rows_alone(made, rows, tmp_path):
+    figure = comparison_figure("toy", [rows[2], rows[1]], made)
+    axis = figure.axes[1]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["ours", "cloud"]
+    widths = [bar.get_width() for container in axis.containers for bar in getattr(container, "patches", [])]
+    np.testing.assert_allclose(widths, [83, 83, 0])  # raw, after MMFF94: mean of 80, 82, 84, 86 %; cloud
+    make_figure("comparison", "toy", [rows[2], rows[1]], made, tmp_path / "fig_compared_toy.svg")
+    assert (tmp_path / "fig_compared_toy.png").is_file()
 
 
 def test_report_is_one_file_that_opens_offline(report):

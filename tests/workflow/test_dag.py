@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 # Rows of config.yaml, those with mmff, trained stages of all, autoencoders; variants of the sweep of steps.
-ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 15, 12, 15, 5, 30
+ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 22, 19, 29, 10, 30
 
 
 def grouped(counts):
@@ -24,11 +24,17 @@ def grouped(counts):
     return total
 
 
-def of_one_dataset(tables=5, figures=9, rows=ROWS, relaxed=RELAXED, trained=TRAINED, autoencoders=AUTOENCODERS):
+def of_one_dataset(tables=5, figures=10, rows=ROWS, relaxed=RELAXED, trained=TRAINED, autoencoders=AUTOENCODERS):
     kinds = {"prepare": 1, "reference": 1, "energy_reference": 1, "train": trained, "reconstruct": autoencoders}
     kinds["interpolate"] = 1  # latent3d
     measured = {"sample": rows, "relax": relaxed, "energy": rows, "score": rows}
     return {**kinds, **measured, "table_quality": 1, "table": tables - 1, "figure": figures}
+
+
+def with_latent_dimension(counts):
+    """Two widths of z_2d times three of z_3d, three stages each."""
+    more = {"train": 18, "reconstruct": 6, "sample": 6, "score": 6, "figure": 1}
+    return {kind: count + more.get(kind, 0) for kind, count in counts.items()}
 
 
 def with_sweep(counts):
@@ -39,15 +45,16 @@ def test_paper_scale(jobs):
     counts = grouped(jobs("all"))
     total = counts.pop("total")
     once = {"download_qm9": 1, "report": 1, "all": 1}
-    assert counts == {**{kind: 2 * n for kind, n in with_sweep(of_one_dataset()).items()}, **once}
+    both = {kind: 2 * n for kind, n in with_sweep(of_one_dataset()).items()}
+    assert counts == {**with_latent_dimension(both), **once}
     assert total < 3000
 
 
 def test_quickstart_is_one_dataset_without_download(jobs):
     counts = grouped(jobs("--configfile", ROOT / "config" / "quickstart.yaml"))
     del counts["total"]
-    # Without GeoLDM's trained encoder, and the point models as they are made.
-    shown = of_one_dataset(rows=ROWS - 1, relaxed=RELAXED - 7, trained=TRAINED - 2, autoencoders=AUTOENCODERS - 1)
+    # Without GeoLDM's trained encoder and LDM-3DG's self-supervised variants; the point models as they are made.
+    shown = of_one_dataset(rows=ROWS - 3, relaxed=RELAXED - 9, trained=TRAINED - 8, autoencoders=AUTOENCODERS - 3)
     assert counts == {**shown, "report": 1, "all": 1}
 
 
@@ -63,7 +70,7 @@ def test_one_table_of_a_subset_needs_no_other_table(jobs):
 def test_training_seeds_multiply_trained_rows_only(jobs):
     counts = grouped(jobs("results/table_mini.csv", "--config", "train_seeds=[0,1]"))
     assert counts["train"] == 2 * TRAINED
-    assert counts["sample"] == ROWS + 9  # not the six controls that train nothing
+    assert counts["sample"] == ROWS + 16  # not the six controls that train nothing
 
 
 def test_more_sampling_seeds_are_no_more_jobs(jobs):
@@ -108,7 +115,21 @@ def test_variants_that_vary_training_are_trained(jobs, tmp_path):
     sweep = "{datasets: [mini], rows: [geoldm], vary: {autoencoder.latent: [2, 4]}}"
     (tmp_path / "my.yaml").write_text(f"sweeps: {{latent: {sweep}}}\n")
     counts = grouped(jobs("results/fig_latent_mini.svg", "--configfile", "my.yaml"))
-    assert (counts["train"], counts["sample"], counts["score"]) == (6, 3, 3)
+    assert (counts["train"], counts["reconstruct"], counts["sample"], counts["score"]) == (6, 3, 3, 3)
+
+
+def test_a_comparison_needs_its_own_rows_alone(jobs, snakemake, tmp_path):
+    (tmp_path / "my.yaml").write_text("comparisons: {mine: [edm, gdm]}\n")
+    target = "results/fig_mine_mini.svg", "--configfile", "my.yaml"
+    counts = grouped(jobs(*target))
+    assert (counts["train"], counts["sample"], counts["score"], counts["figure"]) == (2, 2, 2, 1)
+    done = snakemake("-n", "-p", *target)
+    drawn = json.loads(re.search(r"figure comparison .*--rows '(.*?)' --results", done.stdout + done.stderr).group(1))
+    assert [row["name"] for row in drawn] == ["edm", "gdm"]
+    # A dataset with one of the rows has nothing to compare.
+    (tmp_path / "my.yaml").write_text("all: [mini]\ndatasets: {mini: {rows: [data_test, edm]}}\n")
+    summary = snakemake("--summary", "--configfile", "my.yaml").stdout
+    assert "fig_quality_mini.svg" in summary and "what_carries_it" not in summary
 
 
 def test_stages_set_alike_are_trained_once(jobs, snakemake, tmp_path):
@@ -134,7 +155,7 @@ def test_stages_set_alike_are_trained_once(jobs, snakemake, tmp_path):
 def test_sampling_in_shards_is_more_jobs_for_rows_with_networks(jobs, snakemake):
     target = "results/table_mini.csv", "--config", "sample_shards=3"
     counts, alone = jobs(*target), jobs(target[0])
-    networks = ROWS - 7  # six controls, and ETKDG on the graphs of latent3d
+    networks = ROWS - 8  # six controls, and ETKDG on the graphs of latent3d and ldm3dg
     assert counts.pop("sample_shard") == 3 * networks
     assert counts.pop("total") == alone.pop("total") + 3 * networks
     assert counts == alone
@@ -213,6 +234,8 @@ def test_every_command_is_one_that_the_package_has(snakemake):
         ),
         ("sweeps: {steps: {vary: {stepz: [5]}}}", "'stepz' must have the form stage.hyper-parameter"),
         ("sweeps: {steps: {vary: {sampling.stepz: [5]}}}", "unknown hyper-parameter 'stepz'. Did you mean 'steps'?"),
+        ("comparisons: {mine: [emd]}", "config key comparisons.mine: there is no row 'emd'. Did you mean 'edm'?"),
+        ("comparisons: {steps: [edm]}", "config key comparisons.steps: use letters, digits and underscores, and none"),
         ("all: [mni]", "config key all: there is no dataset 'mni'. Did you mean 'mini'?"),
         ("rows: {latent3d: {base: latend3d}}", "There is no system 'latend3d'. Did you mean 'latent3d'?"),
         ("rows: {latent3d: {overrides: {topolgy: {steps: 5}}}}", "names the stage 'topolgy'. Did you mean 'topology'?"),
@@ -261,7 +284,7 @@ def test_rows_without_a_network_take_no_gpu(snakemake):
     done = snakemake("results/table_mini.csv", "--config", "device=cuda", "-n", "-p")
     text = done.stdout + done.stderr
     devices = re.findall(r"latent3d (?:sample --system|train) (\S+) .*--device (\S+)", text)
-    networks = ["latent3d", "edm", "gdm", "geoldm", "graphldm"]
+    networks = ["latent3d", "ldm3dg", "ldm3dg_corrected", "edm", "gdm", "geoldm", "graphldm"]
     assert set(devices) == {*((system, "cuda") for system in networks), ("controls", "cpu")}
 
 
@@ -304,9 +327,14 @@ def test_rows_keep_the_order_of_config_when_a_user_changes_one(snakemake, tmp_pa
 POINT_MODELS = ["edm", "gdm", "gdm_aug", "geoldm", "graphldm", "graphldm_aug"]
 
 
-@pytest.mark.parametrize(("dataset", "beside"), [("qm9", ["data", *POINT_MODELS]), ("mini", [])])
+LDM3DG = [{"raw": "ldm3dg_no_mmff", "mmff": "ldm3dg"}, {"mmff": "etkdg_mmff"}]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "beside"), [("qm9", [*({"raw": row} for row in ("data", *POINT_MODELS)), *LDM3DG]), ("mini", [])]
+)
 def test_published_numbers_stand_beside_rows_on_qm9_alone(snakemake, dataset, beside):
     done = snakemake("-n", "-p", f"results/table_{dataset}.csv")
     command = next(line for line in done.stdout.splitlines() if "latent3d table quality" in line)
     rows = json.loads(re.search(r"--rows '(.*?)' --results", command).group(1))
-    assert [row["published"] for row in rows if row["published"]] == [{"raw": system} for system in beside]
+    assert [row["published"] for row in rows if row["published"]] == beside

@@ -246,6 +246,14 @@ def trained_files(dataset, rows, file):
     return [f"results/{dataset}/{row}/train{seed}/{file}" for row in rows for seed in train_seeds(dataset, row)]
 
 
+def reconstructs(sweep):
+    """Whether a sweep trains autoencoders: then what they reconstruct stands in its figure."""
+    settings = CONFIGURATION.sweeps[sweep]
+    return all(SYSTEMS[row].autoencoder for row in settings.rows) and any(
+        not key.startswith("sampling.") for key in settings.vary
+    )
+
+
 def weights(wildcards, stages):
     """Weights files of some stages for the row and training seed of a job."""
     by = owners_of(wildcards.dataset, wildcards.row)
@@ -347,10 +355,21 @@ def sweep_rows(dataset, sweep):
     varied += [(name, variant.of, variant.settings) for name, variant in SWEEPS[sweep].items()]
     return as_json(
         [
-            {**table_row(dataset, row), "geometries": ["raw"], "of": of, "settings": settings}
+            {
+                **table_row(dataset, row),
+                "geometries": ["raw"],
+                "autoencoder": reconstructs(sweep),
+                "of": of,
+                "settings": settings,
+            }
             for row, of, settings in varied
         ]
     )
+
+
+def compared_rows(dataset, comparison):
+    """The rows of a comparison that a dataset has."""
+    return [row for row in CONFIGURATION.comparisons[comparison] if row in rows_of(dataset)]
 
 
 def published(dataset, row):
@@ -401,11 +420,19 @@ def table_inputs(wildcards):
     return trained + row_files(dataset, "run.json", [row for row in rows_of(dataset) if row not in SUBMISSIONS])
 
 
+def kind_of_figure(name):
+    """What `latent3d figure` calls a figure: those that the configuration names share two kinds."""
+    return "sweep" if name in SWEEPS else "comparison" if name in CONFIGURATION.comparisons else name
+
+
 def figure_rows(wildcards):
     """JSON of the rows of a figure."""
-    if wildcards.figure in SWEEPS:
-        return sweep_rows(wildcards.dataset, wildcards.figure)
-    return table_rows(wildcards.dataset)
+    dataset, figure = wildcards.dataset, wildcards.figure
+    if figure in SWEEPS:
+        return sweep_rows(dataset, figure)
+    if figure in CONFIGURATION.comparisons:
+        return as_json([table_row(dataset, row) for row in compared_rows(dataset, figure)])
+    return table_rows(dataset)
 
 
 def figure_inputs(wildcards):
@@ -420,7 +447,10 @@ def figure_inputs(wildcards):
         return trained_files(dataset, autoencoder_rows(dataset), "reconstruction.json")
     if name in SWEEPS:
         rows = [*CONFIGURATION.sweeps[name].rows, *SWEEPS[name]]
-        return [file for file in row_files(dataset, "metrics.json", rows) if "/raw/" in file]
+        files = [file for file in row_files(dataset, "metrics.json", rows) if "/raw/" in file]
+        return files + (trained_files(dataset, rows, "reconstruction.json") if reconstructs(name) else [])
+    if name in CONFIGURATION.comparisons:
+        return row_files(dataset, "metrics.json", compared_rows(dataset, name))
     if name == "cost_quality":
         return stage_files(dataset, ".run.json") + row_files(dataset, "metrics.json")
     if name == "properties":
@@ -437,6 +467,7 @@ def tables_and_figures(dataset):
     figures += ["reconstruction"] if autoencoder_rows(dataset) else []
     figures += ["cost_quality", "training"] if stage_files(dataset, "") else []
     figures += sweeps_of(dataset)
+    figures += [name for name in CONFIGURATION.comparisons if len(compared_rows(dataset, name)) > 1]
     return [
         f"results/table_{dataset}.csv",
         *(f"results/table_{name}_{dataset}.csv" for name in names),

@@ -78,11 +78,11 @@ rule figure:
     log:
         "logs/{dataset}/fig_{figure}.log",
     wildcard_constraints:
-        figure=alternatives([*FIGURES, *SWEEPS]),
+        figure=alternatives([*FIGURES, *SWEEPS, *CONFIGURATION.comparisons]),
     conda:
         "../../envs/base.yaml"
     params:
-        name=lambda wildcards: "sweep" if wildcards.figure in SWEEPS else wildcards.figure,
+        name=lambda wildcards: kind_of_figure(wildcards.figure),
         rows=figure_rows,
     message:
         "{wildcards.dataset}: figure of {wildcards.figure}"

@@ -41,7 +41,7 @@ FIGURES = (
     *("quality", "energy", "relaxation", "properties", "cost_quality"),
     *("samples", "interpolation", "reconstruction", "training"),
 )
-"""results/fig_{name}_{dataset}.svg; sweeps have figures of their own names"""
+"""results/fig_{name}_{dataset}.svg; sweeps and comparisons have figures of their own names"""
 
 
 class _Strict(BaseModel):
@@ -154,6 +154,7 @@ class Configuration(_Strict):
     rows: dict[str, Row]
     submissions: dict[str, Submission] = Field(default_factory=dict)
     sweeps: dict[str, Sweep] = Field(default_factory=dict)
+    comparisons: dict[str, Names] = Field(default_factory=dict, description="rows side by side in fig_{name}_{dataset}")
     metrics: Metrics = Metrics()
     energy: Energy = Energy()
 

@@ -66,6 +66,8 @@ def _check_references(configuration: Configuration) -> None:
             )
     for name, sweep in configuration.sweeps.items():
         _check_sweep(name, sweep, configuration)
+    for name, compared in configuration.comparisons.items():
+        _check_comparison(name, compared, configuration)
     for name, dataset in configuration.datasets.items():
         if not name.isidentifier():
             raise UserError(f"config key datasets.{name}: use letters, digits and underscores in a dataset's name.")
@@ -86,6 +88,16 @@ def _check_references(configuration: Configuration) -> None:
                 f"config key datasets.{name}.preset: no system has a preset {dataset.preset!r}."
                 + suggest(dataset.preset, known_presets)
             )
+
+
+def _check_comparison(name: str, compared: list[str], configuration: Configuration) -> None:
+    where, taken = f"config key comparisons.{name}:", (*FIGURES, *configuration.sweeps)
+    if not name.isidentifier() or name in taken:
+        raise UserError(f"{where} use letters, digits and underscores, and none of {', '.join(taken)}.")
+    known = {**configuration.rows, **configuration.submissions}
+    for row in compared:
+        if row not in known:
+            raise UserError(f"{where} there is no row {row!r}.{suggest(row, known)}")
 
 
 def _check_sweep(name: str, sweep: Sweep, configuration: Configuration) -> None:

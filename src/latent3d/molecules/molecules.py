@@ -198,8 +198,8 @@ class Molecules:
         """The molecules at `indices` (integers or a boolean mask), in that order."""
         indices = np.asarray(indices)
         indices = np.flatnonzero(indices) if indices.dtype == bool else indices.astype(np.int64)
-        atoms, atom_offsets = _gather(self.atom_offsets, indices)
-        bonds, bond_offsets = _gather(self.bond_offsets, indices)
+        atoms, atom_offsets = gather(self.atom_offsets, indices)
+        bonds, bond_offsets = gather(self.bond_offsets, indices)
         return Molecules(
             self.atomic_numbers[atoms],
             self.positions[atoms],
@@ -292,7 +292,7 @@ def _offsets(counts: np.ndarray | list[int]) -> np.ndarray:
     return offsets
 
 
-def _gather(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def gather(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Flat element indices of the ragged rows `indices`, and the offsets of the result."""
     counts = np.diff(offsets)[indices]
     new = _offsets(counts)

@@ -1,4 +1,4 @@
-"""Figures of a dataset by name; here: quality bars, sweeps and training curves."""
+"""Figures of a dataset by name; here: bars of quality and of comparisons, sweeps and training curves."""
 
 from pathlib import Path
 
@@ -9,22 +9,26 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from latent3d.errors import UserError
-from latent3d.metrics.registry import QUALITY, header
+from latent3d.metrics.registry import AUTOENCODER, QUALITY, header
 from latent3d.reporting.cost_figure import cost_quality_figure
 from latent3d.reporting.distribution_figures import properties_figure, reconstruction_figure
 from latent3d.reporting.drawings import interpolation_figure, samples_figure
 from latent3d.reporting.energy_figures import energy_figure, relaxation_figure
 from latent3d.reporting.rows import TableRow, stage_file
 from latent3d.reporting.style import LINE_STYLES, colour, save
-from latent3d.reporting.tables import quality_table
+from latent3d.reporting.tables import autoencoder_table, quality_table
 
 PANELS = ("legacy_molecule_stability", "legacy_validity", "strict_validity", "valid_unique_novel")
+COMPARED = ("legacy_atom_stability_mean", "legacy_molecule_stability", "molecule_stability", "posebusters_quick")
+"""Stability as EDM and LDM-3DG count it (bonds from distances), of the graph that a row claims, and of the geometry."""
+
+RECONSTRUCTED = ("exact_match_2d", "rmsd_heavy", "rmsd_all", "rmsd_heavy_shuffled")
 
 
 def make_figure(
     name: str, dataset: str, rows: list[TableRow], results: Path, out: Path, published: pd.DataFrame | None = None
 ) -> None:
-    """Draw the figure `name` (one of config.FIGURES, or `sweep`) to `out` (.svg), and a PNG beside it.
+    """Draw the figure `name` (one of config.FIGURES, `sweep` or `comparison`) to `out` (.svg), and a PNG beside it.
 
     `published` is the table of published numbers, for the figures that show some.
 
@@ -44,22 +48,35 @@ def make_figure(
         "reconstruction": reconstruction_figure,
         "training": training_figure,
         "sweep": sweep_figure,
+        "comparison": comparison_figure,
     }
     save(makers[name](dataset, rows, results), out)
 
 
 def quality_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+    """Bars of stability and validity of every row."""
+    return _bars_figure(f"{dataset}: quality of samples", PANELS, "% of requested samples", dataset, rows, results)
+
+
+def comparison_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+    """Bars of several kinds of stability of some rows."""
+    return _bars_figure(f"{dataset}: stability of samples", COMPARED, "% of samples", dataset, rows, results)
+
+
+def _bars_figure(
+    title: str, panels: tuple[str, ...], of: str, dataset: str, rows: list[TableRow], results: Path
+) -> plt.Figure:
     """Bars per row: raw solid, after MMFF94 light; whiskers: standard deviation over seeds; dashes: the first row."""
     table = quality_table(dataset, rows, results).set_index(["row", "geometry"])
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(11, 1.2 + 0.42 * len(rows)), sharey=True)
-    for axis, panel in zip(axes, PANELS, strict=True):
+    figure, axes = plt.subplots(1, len(panels), figsize=(11, 1.2 + 0.42 * len(rows)), sharey=True)
+    for axis, panel in zip(axes, panels, strict=True):
         column = next(quantity.column for quantity in QUALITY if quantity.name == panel)
         for line, row in enumerate(rows):
             for geometry in row.geometries:
                 _bar(axis, line, row, geometry, table.loc[(row.name, geometry)], column)
         if (rows[0].name, "raw") in table.index:
             axis.axvline(table.loc[(rows[0].name, "raw"), column], color="black", lw=0.8, ls="--", zorder=0)
-        axis.set(title=header(column).split(" (")[0], xlabel="% of requested samples", xlim=(0, 112))
+        axis.set(title=header(column).split(" (")[0], xlabel=of, xlim=(0, 112))
         axis.set_xticks([0, 25, 50, 75, 100])
     axes[0].set_yticks(range(len(rows)), [row.name for row in rows])
     axes[0].invert_yaxis()
@@ -68,7 +85,7 @@ def quality_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Fig
         Patch(facecolor="#55555555", hatch="////", label="after MMFF94"),
     ]
     figure.legend(handles=handles, loc="outside lower right", ncols=2)
-    figure.suptitle(f"{dataset}: quality of samples (dashed: {rows[0].name}, raw)", x=0.01, ha="left", fontsize=10)
+    figure.suptitle(f"{title} (dashed: {rows[0].name}, raw)", x=0.01, ha="left", fontsize=10)
     return figure
 
 
@@ -90,11 +107,17 @@ def _bar(axis: Axes, line: int, row: TableRow, geometry: str, values: pd.Series,
 def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
     """Quality over the last of the varied settings: one line per row and combination of the others; bars: std.
 
-    The rows that are varied stand in as filled marks, with the settings that they have.
+    The rows that are varied stand in as filled marks, with the settings that they have. Where autoencoders were trained
+    anew, what they reconstruct stands below.
     """
     *others, swept = rows[0].settings
     table = quality_table(dataset, rows, results).set_index("row")
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(11, 3))
+    quantities = [quantity for name in PANELS for quantity in QUALITY if quantity.name == name]
+    if rows[0].autoencoder:
+        table = table.join(autoencoder_table(dataset, rows, results).set_index("row"), rsuffix="_reconstruction")
+        quantities += [quantity for name in RECONSTRUCTED for quantity in AUTOENCODER if quantity.name == name]
+    lines_of_panels = len(quantities) // len(PANELS)
+    figure, axes = plt.subplots(lines_of_panels, len(PANELS), figsize=(11, 3 * lines_of_panels))
     lines: dict[tuple[str, ...], list[TableRow]] = {}
     for row in rows:
         lines.setdefault((row.of, *(str(row.settings[key]) for key in others)), []).append(row)
@@ -102,8 +125,8 @@ def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figur
     position = {row.name: row for row in rows}
     values = [row.settings[swept] for row in rows]
     wide = max(values) > 8 * min(values) > 0
-    for axis, panel in zip(axes, PANELS, strict=True):
-        column = next(quantity.column for quantity in QUALITY if quantity.name == panel)
+    for axis, quantity in zip(axes.flat, quantities, strict=True):
+        column = quantity.column
         for line, members in lines.items():
             members = sorted(members, key=lambda row: row.settings[swept])
             x, y = [row.settings[swept] for row in members], [table.loc[row.name, column] for row in members]
@@ -112,11 +135,15 @@ def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figur
             axis.errorbar(x, y, yerr=error, color=shade, ls=style, lw=1, capsize=2, label=", ".join(line))
             own = [row.name in line for row in members]
             axis.scatter(x, y, s=16, color=[shade if mark else "white" for mark in own], edgecolor=shade, zorder=3)
-        axis.set(title=header(column).split(" (")[0], xlabel=swept.split(".")[-1].replace("_", " "), ylim=(-2, 102))
+        axis.set(title=header(column).split(" (")[0], xlabel=swept.split(".")[-1].replace("_", " "))
+        if quantity.unit == "pct":
+            axis.set_ylim(-2, 102)
+        else:
+            axis.set_ylim(bottom=0)
         if wide:
             axis.set_xscale("log")
-    axes[0].set_ylabel("% of requested samples")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
+    axes.flat[0].set_ylabel("% of requested samples")
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
     figure.suptitle(f"{dataset}: quality over {swept} (filled: the rows of the tables)", x=0.01, ha="left", fontsize=10)
     return figure
 

@@ -13,11 +13,14 @@ from latent3d.files import atomic_path
 from latent3d.reporting.rows import TableRow
 
 # Colours of Okabe and Ito (2008) and of Tol's muted scheme (2021), by place in config.yaml: controls first (greys,
-# blues), EDM and its ablations (indigo to sky), GeoLDM and its own (wine to sand), latent3d (greens), then others.
+# blues), EDM and its ablations (indigo to sky), GeoLDM and its own (wine to sand), latent3d (greens), LDM-3DG and
+# its own (reds), then others.
 COLOURS = [
     *("#000000", "#7F7F7F", "#56B4E9", "#0072B2", "#CC79A7", "#B8A800"),
     *("#332288", "#6699CC", "#88CCEE", "#882255", "#AA4499", "#DDCC77", "#E69F00"),
-    *("#009E73", "#44AA99", "#D55E00", "#661100"),
+    *("#009E73", "#44AA99"),
+    *("#D55E00", "#F4A582", "#661100", "#CC6677", "#999933"),
+    *("#117733", "#5D3A9B"),
 ]
 LINE_STYLES = ["-", "--", ":", "-."]
 

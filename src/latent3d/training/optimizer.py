@@ -21,9 +21,11 @@ def adamw(model: nn.Module, h: Hyperparameters) -> torch.optim.AdamW:
 
 
 def learning_rate_factor(step: int, h: Hyperparameters) -> float:
-    """Linear warm-up, then `decay`: constant, or linear to 1 % of the peak."""
-    decay = 1.0 if h["decay"] == "constant" else max(1 - step / h["steps"], 0.01)
-    return min((step + 1) / max(h["warmup"], 1), 1.0) * decay
+    """Linear warm-up, then `decay`: constant, linear to 1 % of the peak, `decay_factor` every `decay_every` steps."""
+    warmup = min((step + 1) / max(h["warmup"], 1), 1.0)
+    if h["decay"] == "steps":
+        return warmup * h["decay_factor"] ** (step // h["decay_every"])
+    return warmup * (1.0 if h["decay"] == "constant" else max(1 - step / h["steps"], 0.01))
 
 
 class FixedClip(nn.Module):

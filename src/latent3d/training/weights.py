@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
 from latent3d import __version__
 from latent3d.errors import UserError
 from latent3d.files import atomic_path, hash_configuration
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def write_weights(
@@ -56,3 +59,9 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         ) from error
     except (SafetensorError, KeyError, OSError, json.JSONDecodeError) as error:
         raise UserError(f"{path} is not a weights file of latent3d ({error}). Delete it and train again.") from error
+
+
+def ready(model: Network, weights: dict[str, torch.Tensor], device: str) -> Network:
+    """The network with these weights on a device, for inference alone."""
+    model.load_state_dict(weights)
+    return model.to(device).eval().requires_grad_(False)

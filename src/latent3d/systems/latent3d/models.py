@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from latent3d.errors import UserError
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.dit import SlotTransformer
@@ -13,7 +11,7 @@ from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.grammar import Grammar
 from latent3d.systems.latent3d.prior import LatentDiffusion
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder
-from latent3d.training.weights import read_weights
+from latent3d.training.weights import read_weights, ready
 
 
 def _check_heads(stage: str, h: dict[str, Any]) -> None:
@@ -48,7 +46,7 @@ def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
     """The topological autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
     grammar = Grammar(tuple(tuple(kind) for kind in metadata["types"]), metadata["max_atoms"])
-    model = _ready(topological_autoencoder(grammar, metadata["hyperparameters"]), state, device)
+    model = ready(topological_autoencoder(grammar, metadata["hyperparameters"]), state, device)
     compile_layers(*model.encoder, *model.decoder)
     return model
 
@@ -56,7 +54,7 @@ def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
 def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     """The geometric autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
-    model = _ready(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
+    model = ready(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
     compile_layers(*model.encoder, *model.decoder)
     return model
 
@@ -65,12 +63,6 @@ def load_prior(path: Path, device: str) -> LatentDiffusion:
     """A latent diffusion model of a weights file, ready for sampling."""
     state, metadata = read_weights(path)
     sizes = metadata["dimension"], metadata["condition"], metadata["slots"]
-    model = latent_diffusion(metadata["stage"], *sizes, metadata["hyperparameters"])
-    model = _ready(model, state, device)
+    model = ready(latent_diffusion(metadata["stage"], *sizes, metadata["hyperparameters"]), state, device)
     compile_layers(model.denoiser.network)
     return model
-
-
-def _ready(model: Any, state: dict[str, torch.Tensor], device: str) -> Any:
-    model.load_state_dict(state)
-    return model.to(device).eval().requires_grad_(False)

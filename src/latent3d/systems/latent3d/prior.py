@@ -5,31 +5,10 @@ from functools import partial
 import torch
 from torch import nn
 
+from latent3d.diffusion.codes import Standard
 from latent3d.diffusion.objectives import Denoiser
 from latent3d.diffusion.samplers import sample
 from latent3d.diffusion.streams import Streams
-
-
-class Standard(nn.Module):
-    """Codes to zero mean and unit variance, and back; mean and scale travel with the weights."""
-
-    def __init__(self, dimension: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(dimension))
-        self.register_buffer("scale", torch.ones(dimension))
-
-    def fit(self, codes: torch.Tensor) -> None:
-        """Take mean and standard deviation of every coordinate from codes [M, D]."""
-        self.mean.copy_(codes.mean(0))
-        self.scale.copy_(codes.std(0).clamp(min=1e-3))
-
-    def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        """[B, D] -> [B, D] of zero mean and unit variance."""
-        return (codes - self.mean) / self.scale
-
-    def restore(self, x: torch.Tensor) -> torch.Tensor:
-        """Inverse of `forward`."""
-        return x * self.scale + self.mean
 
 
 class LatentDiffusion(nn.Module):

@@ -1,17 +1,16 @@
 """Sampling: noise -> z_2d -> graph -> its own z_2d -> z_3d -> conformer. No coordinates, no force field come in."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 
 from latent3d.diffusion.streams import Streams
-from latent3d.molecules.molecules import Molecule, Molecules, from_list
+from latent3d.molecules.molecules import Molecule, Molecules
 from latent3d.run import Run
-from latent3d.sampling import CHUNK
 from latent3d.systems import Draw
+from latent3d.systems.chunks import draw_in_chunks
 from latent3d.systems.latent3d.conformers import decode_usable
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.graphs import canonical_graph
@@ -30,18 +29,7 @@ def sampler(
     """Graphs from z_2d, then conformers from the graph and z_3d alone. `data` and `source` are not used."""
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
     priors = [load_prior(weights[stage], run.device) for stage in ("diffusion_2d", "diffusion_3d")]
-
-    def draw(indices: range, seed: int) -> Molecules:
-        size = CHUNK[run.device]
-        starts = range(indices.start - indices.start % size, indices.stop, size)
-        streams = [Streams.of(seed, range(start, start + size), run.device) for start in starts]
-        parts = [_sample_chunk(topology, geometry, *priors, hyperparameters, chunk) for chunk in streams]
-        molecules, status = [m for part in parts for m in part[0]], [s for part in parts for s in part[1]]
-        wanted = slice(indices.start % size, indices.start % size + len(indices))
-        table = {"sample_index": np.array(indices, np.int64), "seed": seed, "status": status[wanted]}
-        return from_list(molecules[wanted], pd.DataFrame(table))
-
-    return draw
+    return draw_in_chunks(partial(_sample_chunk, topology, geometry, *priors, hyperparameters), run.device)
 
 
 def _sample_chunk(

@@ -1,0 +1,36 @@
+"""The networks of the system, built from hyper-parameters or from weights files."""
+
+from pathlib import Path
+from typing import Any
+
+from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
+from latent3d.systems.ldm3dg.motifs import Vocabulary
+from latent3d.systems.ldm3dg.prior import CodeDiffusion
+from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
+from latent3d.training.weights import read_weights, ready
+
+
+def topological_autoencoder(vocabulary: Vocabulary, h: dict[str, Any]) -> TopologicalAutoencoder:
+    """An untrained topological autoencoder with the hyper-parameters h of its stage."""
+    return TopologicalAutoencoder(
+        vocabulary, *(h[name] for name in ("hidden", "embed", "latent", "depth_tree", "depth_graph"))
+    )
+
+
+def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
+    """The topological autoencoder of a weights file, ready for inference."""
+    state, metadata = read_weights(path)
+    vocabulary = Vocabulary.from_json(metadata["vocabulary"])
+    return ready(topological_autoencoder(vocabulary, metadata["hyperparameters"]), state, device)
+
+
+def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
+    """The geometric autoencoder of a weights file, ready for inference."""
+    state, metadata = read_weights(path)
+    return ready(GeometricAutoencoder(metadata["hyperparameters"]), state, device)
+
+
+def load_prior(path: Path, device: str) -> CodeDiffusion:
+    """The diffusion model of a weights file, ready for sampling."""
+    state, metadata = read_weights(path)
+    return ready(CodeDiffusion(tuple(metadata["widths"]), metadata["hyperparameters"]), state, device)

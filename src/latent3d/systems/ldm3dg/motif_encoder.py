@@ -1,0 +1,40 @@
+"""The encoder of Jin et al. 2020: atoms, then attachments, then motifs; the root of the motif tree is the code."""
+
+import torch
+from torch import nn
+
+from latent3d.systems.ldm3dg.motif_batches import TreeBatch
+from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, TreeLSTM, children_sum
+
+MAX_HYDROGENS = 9
+
+
+class MotifEncoder(nn.Module):
+    """Molecules to root codes [B, H] in (-1, 1), through three graphs, each of which reads the one below it.
+
+    Atom vectors h_v come from the molecule's graph. Attachment node i reads MLP(e(A_i), sum of its atoms' h_v), motif
+    node i reads MLP(e(S_i), h_A_i). Tree messages do not reach beyond `depth_tree` edges from the root.
+    """
+
+    def __init__(self, types: int, embed: int, hidden: int, depth_tree: int, depth_graph: int) -> None:
+        super().__init__()
+        self.levels = depth_tree + 1
+        self.atoms = GraphLSTM((types, MAX_HYDROGENS), embed, hidden, depth_graph)
+        self.attachment = nn.Sequential(nn.Linear(embed + hidden, hidden), nn.ReLU())
+        self.motif = nn.Sequential(nn.Linear(embed + hidden, hidden), nn.ReLU())
+        self.attachments, self.motifs = (TreeLSTM(hidden, hidden) for _ in range(2))
+        self.root = nn.Linear(hidden, hidden)
+
+    def forward(self, batch: TreeBatch, motifs: nn.Embedding, pairs: nn.Embedding) -> tuple[torch.Tensor, torch.Tensor]:
+        """Root codes [B, H] and atom vectors [A, H], with the embeddings of the vocabulary."""
+        atoms = self.atoms(batch.atoms)
+        members = atoms.new_zeros(len(batch.pair), atoms.shape[1])
+        members = members.index_add(0, batch.member_motif, atoms[batch.member_atom])
+        x = self.attachment(torch.cat([pairs(batch.pair), members], 1))
+        up = self.attachments.up(x, batch, self.levels)
+        children = children_sum(up, batch)
+        down = self.attachments.down(x, children[batch.parent] - up, batch, self.levels)
+        x = self.motif(torch.cat([motifs(batch.motif), self.attachments.cell.read(x, down + children)], 1))
+        up = self.motifs.up(x, batch, self.levels)
+        root = self.motifs.cell.read(x[: len(batch)], children_sum(up, batch)[: len(batch)])
+        return torch.tanh(self.root(root)), atoms

@@ -1,0 +1,63 @@
+"""Sampling: noise -> [z_2d, z_3d] -> graph -> (coordinates of ETKDG, as released) -> conformer."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rdkit import rdBase
+
+from latent3d.diffusion.streams import Streams
+from latent3d.molecules.molecules import EMPTY, Molecule, Molecules
+from latent3d.run import Run
+from latent3d.systems import Draw
+from latent3d.systems.chunks import draw_in_chunks
+from latent3d.systems.ldm3dg.conformers import decode_conformers, placed
+from latent3d.systems.ldm3dg.decoder import random_start
+from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
+from latent3d.systems.ldm3dg.graphs import read_graphs
+from latent3d.systems.ldm3dg.models import load_geometry, load_prior, load_topology
+from latent3d.systems.ldm3dg.prior import CodeDiffusion
+from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
+
+
+def sampler(
+    weights: dict[str, Path], data: Molecules, hyperparameters: dict[str, Any], run: Run, source: Path | None
+) -> Draw:
+    """Graphs from z_2d, then conformers from the graph, z_3d and what the decoder reads. `data`, `source`: not used."""
+    topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
+    prior = load_prior(weights["diffusion"], run.device)
+    return draw_in_chunks(partial(_sample_chunk, topology, geometry, prior, hyperparameters), run.device)
+
+
+@torch.no_grad()
+def _sample_chunk(
+    topology: TopologicalAutoencoder,
+    geometry: GeometricAutoencoder,
+    prior: CodeDiffusion,
+    h: dict[str, Any],
+    streams: Streams,
+) -> tuple[list[Molecule], list[str]]:
+    """One sample per stream: always a whole chunk, so that shapes and hence bytes never differ."""
+    z_2d, z_3d = prior.draw(streams, h["steps"], h["sampler"]).split(prior.widths, 1)
+    decoded = topology.decode(topology.mean(z_2d) if prior.is_raw else z_2d)
+    if geometry.reads_positions:
+        with rdBase.BlockLogs():
+            seeds = [int(torch.randint(2**31 - 1, (), generator=generator)) for generator in streams.generators]
+            decoded = [placed(molecule, h["start"], seed) for molecule, seed in zip(decoded, seeds, strict=True)]
+    graphs = read_graphs(decoded, placed=geometry.reads_positions).to(streams.device)
+    starts = [
+        random_start(size, streams.generators[row])
+        for row, size in zip(graphs.index.tolist(), graphs.sizes.tolist(), strict=True)
+    ]
+    molecules: list[Molecule] = [EMPTY] * len(streams)
+    status = ["decode_failed"] * len(streams)
+    if starts:
+        rows = torch.from_numpy(graphs.index).to(z_3d.device)
+        found = decode_conformers(geometry, graphs, z_3d[rows], torch.cat(starts))
+        for row, x in zip(graphs.index.tolist(), found, strict=True):
+            molecules[row] = replace(decoded[row], positions=x)
+            status[row] = "ok" if np.isfinite(x).all() else "nan_coordinates"
+    return molecules, status

@@ -1,0 +1,97 @@
+"""The topological autoencoder of LDM-3DG (You et al. 2024): the hierarchical motif autoencoder of Jin et al. 2020.
+
+Its latent code is the root code (250 numbers), which the encoder gives before the Gaussian bottleneck (32): what the
+decoder sees of it is a linear map, hence most directions of the code mean nothing to it.
+"""
+
+import torch
+from torch import nn
+
+from latent3d.molecules.molecules import Molecule
+from latent3d.nets.contrast import global_local_loss
+from latent3d.nets.gaussian import draw, kl_divergence
+from latent3d.systems.ldm3dg.motif_batches import TreeBatch
+from latent3d.systems.ldm3dg.motif_decoder import MotifDecoder
+from latent3d.systems.ldm3dg.motif_decoding import decode
+from latent3d.systems.ldm3dg.motif_encoder import MotifEncoder
+from latent3d.systems.ldm3dg.motif_trees import MotifTrees
+from latent3d.systems.ldm3dg.motifs import Vocabulary
+
+_DECODED_AT_ONCE = 500
+
+
+class TopologicalAutoencoder(nn.Module):
+    """Molecular graph to root code [B, hidden], to z [B, latent], and back.
+
+    Encoder and decoder share the embeddings of motifs and pairs. With the authors' sizes (hidden and embed 250, latent
+    32, depths 15) and vocabulary it has 15.2 million parameters.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, hidden: int, embed: int, latent: int, depth_tree: int, depth_graph: int
+    ) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.motifs = nn.Embedding(len(vocabulary.motifs), embed)
+        self.pairs = nn.Embedding(len(vocabulary.pairs), embed)
+        self.encoder = MotifEncoder(len(vocabulary.types), embed, hidden, depth_tree, depth_graph)
+        self.decoder = MotifDecoder(vocabulary, embed, hidden, latent)
+        self.to_mean, self.to_variance = (nn.Linear(hidden, latent) for _ in range(2))
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_normal_(parameter)
+            else:
+                nn.init.zeros_(parameter)
+
+    def encode_with_nodes(self, batch: TreeBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Root codes [B, hidden] in (-1, 1), vectors of heavy atoms [A, hidden], and the molecule of each atom [A]."""
+        root, atoms = self.encoder(batch, self.motifs, self.pairs)
+        return root, atoms, batch.molecule_of_atom
+
+    def encode(self, batch: TreeBatch) -> torch.Tensor:
+        """Root codes [B, hidden] in (-1, 1), as they are before the bottleneck."""
+        return self.encode_with_nodes(batch)[0]
+
+    def mean(self, root: torch.Tensor) -> torch.Tensor:
+        """Root codes [B, hidden] -> [B, latent], what the decoder reads."""
+        return self.to_mean(root)
+
+    def forward(
+        self, batch: TreeBatch, generator: torch.Generator, beta: float, contrast: float = 0.0
+    ) -> dict[str, torch.Tensor]:
+        """Loss (nats per molecule, the KL term weighted by beta), its parts, and the share of molecules rebuilt.
+
+        `contrast` is the weight of the self-supervised term on root codes and atoms.
+        """
+        root, atoms, owner = self.encode_with_nodes(batch)
+        mean, log_variance = self.mean(root).float(), -self.to_variance(root).float().abs()
+        parts = self.decoder(draw(mean, log_variance, generator), batch, self.motifs, self.pairs)
+        kl = kl_divergence(mean, log_variance)
+        nll = parts["topology"] + parts["word"] + parts["attachment"] + parts["assembly"]
+        loss = nll + beta * kl
+        if contrast:
+            parts["contrast"] = global_local_loss(root, atoms, owner, generator)
+            loss = loss + contrast * parts["contrast"]
+        return {"loss": loss, "nll": nll, "kl": kl, **parts}
+
+    def decode(self, z: torch.Tensor) -> list[Molecule]:
+        """Greedy decoding of z [B, latent]: one valid, connected molecule with its hydrogens per row, positions NaN."""
+        made = []
+        for part in z.split(_DECODED_AT_ONCE):
+            made += decode(self.decoder, self.vocabulary, part, self.motifs, self.pairs).molecules()
+        return made
+
+
+def kl_weight(
+    step: int, start: int = 10_000, every: int = 2_000, increment: float = 0.001, largest: float = 1.0
+) -> float:
+    """beta at a training step: 0 until `start`, then `increment` more every so many steps (the authors' schedule)."""
+    return 0.0 if step < start else min(largest, increment * (1 + (step - start) // every))
+
+
+def encode_trees(model: TopologicalAutoencoder, trees: MotifTrees, batch_size: int = 500) -> torch.Tensor:
+    """Root codes [M, hidden] of many molecules, on the CPU."""
+    device = model.to_mean.weight.device
+    rows = torch.arange(len(trees)).split(batch_size)
+    with torch.no_grad():
+        return torch.cat([model.encode(trees.select(part, device)).cpu() for part in rows])
