@@ -95,10 +95,10 @@ class MotifDecoder(nn.Module):
         """
         known = self.know(batch.used, motifs, pairs)
         roots = len(batch)
-        _, at_pairs = self._states(self.attachments, known.attachments[batch.used_of], batch)
-        at_end, at_motifs = self._states(self.motifs, known.motifs[batch.used_of], batch)
+        _, at_pairs = self._states(self.attachments, known.attachments.index_select(0, batch.used_of), batch)
+        at_end, at_motifs = self._states(self.motifs, known.motifs.index_select(0, batch.used_of), batch)
         at_motifs = torch.cat([torch.zeros_like(at_motifs[:roots]), at_motifs[roots:]])  # nothing precedes a root
-        z = z[batch.molecule]  # [N, latent]
+        z = z.index_select(0, batch.molecule)  # [N, latent]
         wrong = z.new_zeros(roots)
 
         def total(losses: torch.Tensor, right: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
@@ -137,7 +137,8 @@ class MotifDecoder(nn.Module):
         earlier = earlier_sum(up, batch)
         down = tree.down(x, earlier, batch, UNBOUNDED)
         at_end = tree.cell.read(x, down + children_sum(up, batch))
-        return at_end, tree.cell.read(x[batch.parent], down[batch.parent] + earlier)
+        parents, above = (rows.index_select(0, batch.parent) for rows in (x, down))
+        return at_end, tree.cell.read(parents, above + earlier)
 
 
 def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -29,11 +29,11 @@ class MotifEncoder(nn.Module):
         """Root codes [B, H] and atom vectors [A, H], with the embeddings of the vocabulary."""
         atoms = self.atoms(batch.atoms)
         members = atoms.new_zeros(len(batch.pair), atoms.shape[1])
-        members = members.index_add(0, batch.member_motif, atoms[batch.member_atom])
+        members = members.index_add(0, batch.member_motif, atoms.index_select(0, batch.member_atom))
         x = self.attachment(torch.cat([pairs(batch.pair), members], 1))
         up = self.attachments.up(x, batch, self.levels)
         children = children_sum(up, batch)
-        down = self.attachments.down(x, children[batch.parent] - up, batch, self.levels)
+        down = self.attachments.down(x, children.index_select(0, batch.parent) - up, batch, self.levels)
         x = self.motif(torch.cat([motifs(batch.motif), self.attachments.cell.read(x, down + children)], 1))
         up = self.motifs.up(x, batch, self.levels)
         root = self.motifs.cell.read(x[: len(batch)], children_sum(up, batch)[: len(batch)])
