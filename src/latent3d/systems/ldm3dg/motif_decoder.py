@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.systems.ldm3dg.motif_batches import TreeBatch, UsedPairs
-from latent3d.systems.ldm3dg.motif_messages import MAX_SITE, GraphLSTM, TreeLSTM, children_sum, earlier_sum
+from latent3d.systems.ldm3dg.motif_batches import MAX_SITE, TreeBatch, UsedPairs
+from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, TreeLSTM, children_sum, earlier_sum
 from latent3d.systems.ldm3dg.motifs import MAX_STEPS, Vocabulary
 
 MAX_FREE = 9

@@ -9,10 +9,10 @@ gate], 2 H numbers: then all that a node passes on is a sum over edges, and leav
 import torch
 from torch import nn
 
-from latent3d.systems.ldm3dg.motif_batches import AtomGraph, TreeBatch
+from latent3d.systems.ldm3dg.motif_batches import MAX_SITE, AtomGraph, TreeBatch
 
 BOND_KINDS = 5
-MAX_ORDER, MAX_SITE = 20, 40  # later children, and sites further on, share the last class
+MAX_ORDER = 20  # later children share the last class
 
 
 class MessageLSTM(nn.Module):
