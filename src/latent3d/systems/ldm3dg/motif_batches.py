@@ -9,7 +9,6 @@ import torch
 from latent3d.molecules.molecules import gather
 from latent3d.systems.ldm3dg.motifs import Tables
 
-
 MAX_SITE = 40
 """Atoms of a motif that a network tells apart by their place; those further on share the last class."""
 
