@@ -211,14 +211,15 @@ class Builder:
         types = np.array(self.grammar.types)
         kinds, opens, orders, atoms = (t.cpu().numpy() for t in (self.kinds, self.open, self.orders, self.atoms))
         return [
-            with_hydrogens(types[k[:n]], o[:n], m[:n, :n]) for k, o, m, n in zip(kinds, opens, orders, atoms, strict=True)
+            with_hydrogens(types[k[:n]], o[:n], m[:n, :n])
+            for k, o, m, n in zip(kinds, opens, orders, atoms, strict=True)
         ]
 
 
 def with_hydrogens(types: np.ndarray, hydrogens: np.ndarray, orders: np.ndarray) -> Molecule:
     """A molecule of n heavy atoms, which come first, and its hydrogens; positions are NaN.
 
-    types [n, 3] (atomic number, formal charge, valence), hydrogens [n] how many each bears, orders [n, n] Kekule orders.
+    types [n, 3]: atomic number, formal charge, valence; hydrogens [n]: how many each bears; orders [n, n]: Kekule.
     """
     heavy = len(types)
     i, j = np.nonzero(np.triu(orders))
