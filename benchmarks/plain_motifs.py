@@ -65,7 +65,8 @@ def decoder_loss(model: TopologicalAutoencoder, batch: TreeBatch, z: torch.Tenso
     """Nats of all choices, made in depth-first order; z [1, latent]."""
     decoder = model.decoder
     all_rounds = replace(batch.used.atoms, active=(len(batch.used.atoms.sources),))
-    known = decoder.know(replace(batch.used, atoms=all_rounds), model.motifs, model.pairs)
+    used = replace(batch.used, atoms=all_rounds)
+    known = decoder.know(used, model.motifs(used.motif), model.pairs(used.pair))
     trees = (decoder.attachments, decoder.motifs)
     xs = [vectors[batch.used_of] for vectors in (known.attachments, known.motifs)]
     nothing = z.new_zeros(1, decoder.hidden)

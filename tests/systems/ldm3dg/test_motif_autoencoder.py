@@ -129,8 +129,8 @@ def test_decoding_ends_where_the_network_never_stops(trees):
         assert (molecule.atomic_numbers > 1).sum() <= MAX_MOTIFS * 10
 
 
-@pytest.mark.parametrize("smiles", ["C", "CC", "C" * 75])
-def test_the_smallest_vocabularies_and_the_longest_chain(smiles):
+@pytest.mark.parametrize("smiles", ["C", "CC", "C" * 75, f"CC1{'C' * 45}NC1"])
+def test_the_smallest_vocabularies_the_longest_chain_and_a_large_ring(smiles):
     molecules = from_list([from_text(smiles)])
     trees = read_trees(Vocabulary.of(molecules), molecules)
     model = autoencoder(trees.vocabulary)

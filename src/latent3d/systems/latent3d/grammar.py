@@ -219,7 +219,7 @@ class Builder:
 def with_hydrogens(types: np.ndarray, hydrogens: np.ndarray, orders: np.ndarray) -> Molecule:
     """A molecule of n heavy atoms, which come first, and its hydrogens; positions are NaN.
 
-    types [n, 3] (atomic number, formal charge, valence), hydrogens [n] how many each bears, orders [n, n] Kekule orders.
+    types [n, 3]: atomic number, formal charge, valence; hydrogens [n]: how many each bears; orders [n, n]: Kekule.
     """
     heavy = len(types)
     i, j = np.nonzero(np.triu(orders))

@@ -9,6 +9,9 @@ import torch
 from latent3d.molecules.molecules import gather
 from latent3d.systems.ldm3dg.motifs import Tables
 
+MAX_SITE = 40
+"""Atoms of a motif that a network tells apart by their place; those further on share the last class."""
+
 
 @dataclass(frozen=True)
 class AtomGraph:
@@ -151,7 +154,9 @@ def used_pairs(tables: Tables, pairs: np.ndarray) -> UsedPairs:
     owner = np.repeat(np.arange(len(pairs)), np.diff(first))
     place = np.arange(len(atoms)) - first[owner]
     attached = place == tables.attachment_of_pair[pairs][owner]
-    features = np.stack([tables.atom_type[atoms], tables.atom_free[atoms], attached, place], 1)
+    features = np.stack(
+        [tables.atom_type[atoms], tables.atom_free[atoms], attached, np.minimum(place, MAX_SITE - 1)], 1
+    )
     rows = tables.bonds[bonds]
     bonds_of = np.diff(first_bond)
     ends = rows[:, :2] + np.repeat(first[:-1], bonds_of)[:, None]

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.systems.ldm3dg.motif_batches import TreeBatch, UsedPairs
-from latent3d.systems.ldm3dg.motif_messages import MAX_SITE, GraphLSTM, TreeLSTM, children_sum, earlier_sum
+from latent3d.systems.ldm3dg.motif_batches import MAX_SITE, TreeBatch, UsedPairs
+from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, TreeLSTM, children_sum, earlier_sum
 from latent3d.systems.ldm3dg.motifs import MAX_STEPS, Vocabulary
 
 MAX_FREE = 9
@@ -56,12 +56,12 @@ class MotifDecoder(nn.Module):
             self.register_buffer(name, torch.from_numpy(getattr(tables, name)), persistent=False)
         self.register_buffer("may_be_root", torch.from_numpy(tables.root_of_motif >= 0), persistent=False)
 
-    def know(self, used: UsedPairs, motifs: nn.Embedding, pairs: nn.Embedding) -> KnownPairs:
-        """Vectors of pairs, from their embeddings and their atoms."""
+    def know(self, used: UsedPairs, motifs: torch.Tensor, pairs: torch.Tensor) -> KnownPairs:
+        """Vectors of pairs, from embeddings of them and of their motifs [U, E], and from their atoms."""
         atoms = self.atoms(used.atoms)
         members = atoms.new_zeros(len(used.pair), atoms.shape[1]).index_add(0, used.owner, atoms)
-        attachment = self.attachment(torch.cat([pairs(used.pair), members], 1))
-        return KnownPairs(attachment, self.motif(torch.cat([motifs(used.motif), attachment], 1)), atoms, used.first)
+        attachment = self.attachment(torch.cat([pairs, members], 1))
+        return KnownPairs(attachment, self.motif(torch.cat([motifs, attachment], 1)), atoms, used.first)
 
     def word_logits(self, state: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
         """Motifs [R, M] after motif states and z, [R, H + latent]; allowed [R, M] bool."""
@@ -87,18 +87,18 @@ class MotifDecoder(nn.Module):
         return _masked(self.site_score(torch.relu(hidden))[..., 0], allowed)
 
     def forward(
-        self, z: torch.Tensor, batch: TreeBatch, motifs: nn.Embedding, pairs: nn.Embedding
+        self, z: torch.Tensor, batch: TreeBatch, motifs: torch.Tensor, pairs: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """Nats per molecule of each kind of choice, and the share of molecules with every choice right (`exact`).
 
-        z [B, latent], with the embeddings of the vocabulary.
+        z [B, latent]; motifs and pairs [U, E] embed `batch.used`.
         """
         known = self.know(batch.used, motifs, pairs)
         roots = len(batch)
-        _, at_pairs = self._states(self.attachments, known.attachments[batch.used_of], batch)
-        at_end, at_motifs = self._states(self.motifs, known.motifs[batch.used_of], batch)
+        _, at_pairs = self._states(self.attachments, known.attachments.index_select(0, batch.used_of), batch)
+        at_end, at_motifs = self._states(self.motifs, known.motifs.index_select(0, batch.used_of), batch)
         at_motifs = torch.cat([torch.zeros_like(at_motifs[:roots]), at_motifs[roots:]])  # nothing precedes a root
-        z = z[batch.molecule]  # [N, latent]
+        z = z.index_select(0, batch.molecule)  # [N, latent]
         wrong = z.new_zeros(roots)
 
         def total(losses: torch.Tensor, right: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
@@ -119,12 +119,14 @@ class MotifDecoder(nn.Module):
         word = total(_cross_entropy(logits, batch.motif), logits.argmax(1) == batch.motif, nodes)
 
         chosen = batch.motif[roots:]
-        state = torch.cat([at_pairs[roots:], motifs(chosen), z[roots:]], 1)
+        embedded = motifs.index_select(0, batch.used_of[roots:])
+        state = torch.cat([at_pairs[roots:], embedded, z[roots:]], 1)
         logits = self.pair_logits(state, chosen, batch.open_sets[batch.open_before[roots:]])
         target = (self.pairs_of_motif[chosen] == batch.pair[roots:, None]).long().argmax(1)
         attachment = total(_cross_entropy(logits, target), logits.argmax(1) == target, nodes[roots:])
 
-        state = torch.cat([at_motifs[batch.choice], pairs(batch.pair[batch.choice]), z[batch.choice]], 1)
+        embedded = pairs.index_select(0, batch.used_of[batch.choice])
+        state = torch.cat([at_motifs[batch.choice], embedded, z[batch.choice]], 1)
         atoms = known.atoms[batch.candidates]
         logits = self.site_logits(state, atoms, batch.candidate_free, batch.candidate_mask)
         assembly = total(_cross_entropy(logits, batch.chosen), logits.argmax(1) == batch.chosen, batch.choice)
@@ -137,7 +139,8 @@ class MotifDecoder(nn.Module):
         earlier = earlier_sum(up, batch)
         down = tree.down(x, earlier, batch, UNBOUNDED)
         at_end = tree.cell.read(x, down + children_sum(up, batch))
-        return at_end, tree.cell.read(x[batch.parent], down[batch.parent] + earlier)
+        parents, above = (rows.index_select(0, batch.parent) for rows in (x, down))
+        return at_end, tree.cell.read(parents, above + earlier)
 
 
 def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -50,7 +50,7 @@ class _Known:
     def __init__(
         self, decoder: MotifDecoder, vocabulary: Vocabulary, motifs: nn.Embedding, pairs: nn.Embedding
     ) -> None:
-        self.decoder, self.tables, self.embeddings = decoder, vocabulary.tables, (motifs, pairs)
+        self.decoder, self.tables, self.motifs, self.pairs = decoder, vocabulary.tables, motifs, pairs
         self.place = np.full(len(vocabulary.pairs), -1)
         none = motifs.weight.new_zeros(0, decoder.hidden)
         self.vectors = KnownPairs(none, none, none, torch.zeros(0, dtype=torch.long, device=none.device))
@@ -62,7 +62,7 @@ class _Known:
         if len(new):
             self.place[new] = np.arange(len(new)) + len(old.first)
             used = to_device(used_pairs(self.tables, new), old.first.device)
-            found = self.decoder.know(used, *self.embeddings)
+            found = self.decoder.know(used, self.motifs(used.motif), self.pairs(used.pair))
             self.vectors = KnownPairs(
                 torch.cat([old.attachments, found.attachments]),
                 torch.cat([old.motifs, found.motifs]),

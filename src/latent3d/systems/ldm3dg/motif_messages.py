@@ -9,10 +9,10 @@ gate], 2 H numbers: then all that a node passes on is a sum over edges, and leav
 import torch
 from torch import nn
 
-from latent3d.systems.ldm3dg.motif_batches import AtomGraph, TreeBatch
+from latent3d.systems.ldm3dg.motif_batches import MAX_SITE, AtomGraph, TreeBatch
 
 BOND_KINDS = 5
-MAX_ORDER, MAX_SITE = 20, 40  # later children, and sites further on, share the last class
+MAX_ORDER = 20  # later children share the last class
 
 
 class MessageLSTM(nn.Module):
@@ -67,12 +67,15 @@ class GraphLSTM(nn.Module):
         """Atoms with one class of each feature, see `AtomGraph`."""
         x = torch.stack([table(column) for table, column in zip(self.features, graph.features.T, strict=True)]).sum(0)
         gates, forget = self.cell.gates(x)
-        gates = gates[graph.sources] + self.bond(graph.kinds)
-        forget = forget[graph.targets]
+        gates = gates.index_select(0, graph.sources) + self.bond(graph.kinds)
+        forget = forget.index_select(0, graph.targets)
         arrived = self.cell.arrive(forget, *self.cell.send(gates, None))
         for done in range(1, self.depth):
             n = graph.active[min(done, len(graph.active) - 1)]
-            behind = _sum(arrived, graph.targets, len(x))[graph.sources[:n]] - arrived[graph.reverse[:n]]
+            if n == 0:
+                break
+            sums = _sum(arrived, graph.targets, len(x)).index_select(0, graph.sources[:n])
+            behind = sums - arrived.index_select(0, graph.reverse[:n])
             changed = self.cell.arrive(forget[:n], *self.cell.send(gates[:n], behind))
             arrived = torch.cat([changed, arrived[n:]])
         return self.cell.read(x, _sum(arrived, graph.targets, len(x)))
@@ -100,7 +103,7 @@ class TreeLSTM(nn.Module):
         """[N, 2 H] the message of each node to its parent, zero for roots and beyond the first `levels` levels."""
         gates, forget = self.cell.gates(x)
         gates = gates + self.edge(batch.order, batch.site, down=False)
-        forget = forget[batch.parent]
+        forget = forget.index_select(0, batch.parent)
         bounds = _bounds(batch.levels)
         found = [x.new_zeros(end - begin, 2 * self.cell.hidden) for begin, end in bounds]
         for depth in range(min(levels, len(bounds)) - 1, 0, -1):
@@ -115,12 +118,13 @@ class TreeLSTM(nn.Module):
     def down(self, x: torch.Tensor, beside: torch.Tensor, batch: TreeBatch, levels: int) -> torch.Tensor:
         """[N, 2 H] the message to each node from its parent; `beside` [N, 2 H] is what else the parent passes on."""
         gates, forget = self.cell.gates(x)
-        gates = gates[batch.parent] + self.edge(batch.order, batch.site, down=True)
+        gates = gates.index_select(0, batch.parent) + self.edge(batch.order, batch.site, down=True)
         bounds = _bounds(batch.levels)
         found = [x.new_zeros(end - begin, 2 * self.cell.hidden) for begin, end in bounds]
         for depth in range(1, min(levels, len(bounds))):
             begin, end = bounds[depth]
-            behind = found[depth - 1][batch.parent[begin:end] - bounds[depth - 1][0]] + beside[begin:end]
+            parents = batch.parent[begin:end] - bounds[depth - 1][0]
+            behind = found[depth - 1].index_select(0, parents) + beside[begin:end]
             found[depth] = self.cell.arrive(forget[begin:end], *self.cell.send(gates[begin:end], behind))
         return torch.cat(found)
 
@@ -132,7 +136,7 @@ def children_sum(up: torch.Tensor, batch: TreeBatch) -> torch.Tensor:
 
 def earlier_sum(up: torch.Tensor, batch: TreeBatch) -> torch.Tensor:
     """[N, 2 H] the sum of the messages [N, 2 H] that earlier siblings of each node sent to their parent."""
-    return _sum(up[batch.earlier], batch.later, len(up))
+    return _sum(up.index_select(0, batch.earlier), batch.later, len(up))
 
 
 def _sum(values: torch.Tensor, index: torch.Tensor, size: int) -> torch.Tensor:

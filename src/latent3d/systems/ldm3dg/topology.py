@@ -45,7 +45,7 @@ class TopologicalAutoencoder(nn.Module):
 
     def encode_with_nodes(self, batch: TreeBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Root codes [B, hidden] in (-1, 1), vectors of heavy atoms [A, hidden], and the molecule of each atom [A]."""
-        root, atoms = self.encoder(batch, self.motifs, self.pairs)
+        root, atoms = self.encoder(batch, *self._embedded(batch))
         return root, atoms, batch.molecule_of_atom
 
     def encode(self, batch: TreeBatch) -> torch.Tensor:
@@ -63,16 +63,20 @@ class TopologicalAutoencoder(nn.Module):
 
         `contrast` is the weight of the self-supervised term on root codes and atoms.
         """
-        root, atoms, owner = self.encode_with_nodes(batch)
+        embedded = self._embedded(batch)  # once: the gradient of an embedding is as large as the vocabulary
+        root, atoms = self.encoder(batch, *embedded)
         mean, log_variance = self.mean(root).float(), -self.to_variance(root).float().abs()
-        parts = self.decoder(draw(mean, log_variance, generator), batch, self.motifs, self.pairs)
+        parts = self.decoder(draw(mean, log_variance, generator), batch, *embedded)
         kl = kl_divergence(mean, log_variance)
         nll = parts["topology"] + parts["word"] + parts["attachment"] + parts["assembly"]
         loss = nll + beta * kl
         if contrast:
-            parts["contrast"] = global_local_loss(root, atoms, owner, generator)
+            parts["contrast"] = global_local_loss(root, atoms, batch.molecule_of_atom, generator)
             loss = loss + contrast * parts["contrast"]
         return {"loss": loss, "nll": nll, "kl": kl, **parts}
+
+    def _embedded(self, batch: TreeBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.motifs(batch.used.motif), self.pairs(batch.used.pair)
 
     def decode(self, z: torch.Tensor) -> list[Molecule]:
         """Greedy decoding of z [B, latent]: one valid, connected molecule with its hydrogens per row, positions NaN."""
