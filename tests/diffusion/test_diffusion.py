@@ -42,7 +42,8 @@ def test_schedules_fall_from_one_to_nearly_zero(name):
     t = torch.linspace(0, 1, 101)
     alpha_bar = SCHEDULES[name](t)
     assert alpha_bar[0] == pytest.approx(1, abs=2e-5)
-    assert alpha_bar[-1] < 1e-4
+    # That of LDM-3DG does not reach zero: a released defect.
+    assert alpha_bar[-1] < (0.0064 if name == "linear_500" else 1e-4)
     assert (alpha_bar.diff() < 0).all()
 
 
@@ -82,7 +83,10 @@ def test_a_perfect_output_gives_back_x0(objective):
 def test_samplers_draw_from_the_data_given_the_exact_denoiser(sampler, objective, schedule):
     denoiser = Denoiser(ExactGaussian(objective, schedule), objective, schedule)
     x = sample(denoiser, draws(4000)[0], 200, sampler)
-    assert x.mean().item() == pytest.approx(MEAN, abs=0.03)
+    # What the start from N(0, 1) lacks of the chain's end is kept to the end where nothing is drawn on the way.
+    end = NoiseLevel.at(schedule, torch.ones(1))
+    lost = STD * end.alpha * MEAN / (end.alpha**2 * STD**2 + end.sigma**2).sqrt() if sampler == "ddim" else 0
+    assert x.mean().item() == pytest.approx(float(MEAN - lost), abs=0.03)
     assert x.std().item() == pytest.approx(STD, rel=0.06)
 
 
