@@ -32,8 +32,8 @@ def of_one_dataset(tables=5, figures=10, rows=ROWS, relaxed=RELAXED, trained=TRA
 
 
 def with_latent_dimension(counts):
-    """Two widths of z_2d times three of z_3d, three stages each."""
-    more = {"train": 18, "reconstruct": 6, "sample": 6, "score": 6, "figure": 1}
+    """Two widths of z_2d times three of z_3d: 2 topologies, 3 geometries, a diffusion each."""
+    more = {"train": 11, "reconstruct": 6, "sample": 6, "score": 6, "figure": 1}
     return {kind: count + more.get(kind, 0) for kind, count in counts.items()}
 
 
