@@ -19,7 +19,7 @@ def grouped(counts):
     """Counts by kind of rule: the rules that are made per dataset together."""
     total = {}
     for rule, count in counts.items():
-        kind = re.sub(r"^(sample|relax|energy|score)_(mini|qm9_5k|qm9|mine).*", r"\1", rule)
+        kind = re.sub(r"^(sample|relax|energy|score)_(mini|qm9_5k|qm9_20k|qm9|mine).*", r"\1", rule)
         total[kind] = total.get(kind, 0) + count
     return total
 
@@ -150,6 +150,23 @@ def test_stages_set_alike_are_trained_once(jobs, snakemake, tmp_path):
     assert stages["edm_50"] == {"diffusion": "edm"}
     own = {"topology": "latent3d", "geometry": "latent3d", "diffusion_2d": "latent3d_wide", "diffusion_3d": "latent3d"}
     assert stages["latent3d_wide"] == own
+
+
+def test_released_weights_are_copied_and_rows_without_them_left_out(jobs, snakemake, tmp_path):
+    target = "results/table_qm9_20k.csv", "--config", "weights=released"
+    counts = grouped(jobs(*target))
+    assert (counts["released"], counts["sample"]) == (4, 7) and "train" not in counts
+    rows = "{qm9_20k: {rows: [data_test, latent3d, wide, edm, latent3d_etkdg]}}"
+    wide = "{wide: {base: latent3d, overrides: {diffusion_2d: {width: 8}}}}"
+    (tmp_path / "my.yaml").write_text(f"weights: released\ndatasets: {rows}\nrows: {wide}\n")
+    assert grouped(jobs(target[0], "--configfile", "my.yaml"))["sample"] == 3
+    done = snakemake(target[0], "--configfile", "my.yaml", "--cores", "1", "--until", "released")
+    assert done.returncode == 0, done.stderr
+    assert "qm9_20k: left out, since their weights were not released: wide, edm" in done.stderr
+    of = tmp_path / "results/qm9_20k/latent3d/train0"
+    there = ROOT / "resources/checkpoints/qm9_20k/latent3d"
+    for file in ("topology.safetensors", "geometry.run.json", "diffusion_3d.log.csv"):
+        assert (of / file).read_bytes() == (there / file).read_bytes()
 
 
 def test_sampling_in_shards_is_more_jobs_for_rows_with_networks(jobs, snakemake):
