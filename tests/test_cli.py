@@ -43,7 +43,7 @@ WEIGHTS = [
         ([*TRAIN, "--hyperparameters", '{"steps": "many"}'], "'many' is not a number"),
         ([*TRAIN, "--hyperparameters", '{"steps": Infinity}'], "at least 0"),
         ([*TRAIN, "--hyperparameters", '{"learning_rate": -1}'], "at least 0"),
-        ([*TRAIN, "--hyperparameters", '{"heads": 7}'], "must be a multiple of topology.heads"),
+        ([*TRAIN, "--hyperparameters", '{"heads": 9}'], "must be a multiple of topology.heads"),
         ([*TRAIN, "--hyperparameters", "{"], "is not JSON"),
         ([*TRAIN, "--needs", "geometry=junk.safetensors"], "give none"),
         ([*TRAIN, "--device", "cuda:7"], "device"),
