@@ -25,10 +25,9 @@ def run(cluster, local_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with SubmittedRun(cluster, folder, *THREADS, *RESOURCES, "--config", "energy={shards: 2}") as run:
         try:
-            wait_for(lambda: IN_THE_LOOP in run.log("geometry"), "geometry trains", 180)
-            # Stands for a training that takes longer than its time limit. With its signal, SLURM lets it go on.
-            run.training_process("geometry").suspend()
-            wait_for(lambda: IN_THE_LOOP in run.log("topology"), "topology trains", 60)
+            # Trainings that take longer than their time limit, on any machine. With its signals, SLURM lets them go on.
+            going = {"topology", "geometry"}
+            wait_for(lambda: not suspend_in_the_loop(run, going), "both autoencoders train", 240)
             cancel_on_a_drained_node(cluster, run, "topology")
             wait_for(lambda: "resumed at step" in run.log("topology"), "topology trains again", 120)
             run.training_process("topology").kill()
@@ -37,6 +36,14 @@ def run(cluster, local_run, tmp_path_factory):
             print(run.output(), cluster.log(), sep="\n")
             raise
     return run
+
+
+def suspend_in_the_loop(run, stages):
+    """Suspend the trainings that have begun, and take them out of `stages`; returns those that have not."""
+    for stage in [stage for stage in stages if IN_THE_LOOP in run.log(stage)]:
+        run.training_process(stage).suspend()
+        stages.remove(stage)
+    return stages
 
 
 def cancel_on_a_drained_node(cluster, run, stage):
