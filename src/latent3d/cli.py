@@ -7,6 +7,7 @@ Every command reads and writes the files of the data contract. Modules are impor
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def _sample(
     """Draw samples; continues where an interrupted run stopped."""
     from latent3d.molecules.parquet import read_parquet
     from latent3d.run import Run, resolve_device
-    from latent3d.sampling import sample_file, sample_seed
+    from latent3d.sampling import sample_seed, to_file
     from latent3d.training.release import released_weights
 
     files = _named_files(weights) if weights else released_weights(system, released)
@@ -127,7 +128,7 @@ def _sample(
         if out.suffix:
             if len(seed) > 1 or part:
                 raise UserError(f"--out {out}: a file holds the samples of one --seed, without --shard. Give a folder.")
-            sample_file(system, files, data, molecules, settings, run, count, source, out)
+            to_file(out, partial(sample_seed, system, files, data, molecules, settings, run, count, source))
         else:
             folder = out / f"sample{one}" / "raw"
             sample_seed(system, files, data, molecules, settings, run, count, source, folder, part)

@@ -4,6 +4,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,25 +90,18 @@ def _source_hash(source: Path | None, seed: int) -> str | None:
     return None if source is None else hash_file(source / f"sample{seed}" / "raw" / "samples.parquet")
 
 
-def sample_file(
-    system: str,
-    weights: dict[str, Path],
-    data_file: Path | None,
-    data: Molecules | None,
-    hyperparameters: dict[str, Any],
-    run: Run,
-    count: int,
-    source: Path | None,
-    out: Path,
-) -> None:
-    """The same as one molecule file, in the format of its suffix; what a format cannot hold is left out."""
+def to_file(out: Path, sample: Callable[[Path], None]) -> None:
+    """Write what `sample` writes into a folder as one molecule file, in the format of its suffix.
+
+    What a format cannot hold is left out.
+    """
     check_format(out)
     with tempfile.TemporaryDirectory() as folder:
-        sample_seed(system, weights, data_file, data, hyperparameters, run, count, source, Path(folder))
+        sample(Path(folder))
         samples = read_parquet(Path(folder, "samples.parquet"))
     write_molecules(out, samples)
     failed = int((samples.table["status"] != "ok").sum())
-    print(f"{out}: {count} samples of {system}, {failed} of them failed", file=sys.stderr)
+    print(f"{out}: {len(samples)} samples, {failed} of them failed", file=sys.stderr)
 
 
 def submit(file: Path, seed: int, out: Path) -> None:
