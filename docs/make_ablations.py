@@ -25,14 +25,15 @@ HEAD = """# Ablations of latent3d
 
 Made by `python docs/make_ablations.py` from the tables of [config/ablations.yaml](../config/ablations.yaml); change it
 there. Embedded dataset ({subset}), small networks ({training} training steps in all), three sampling
-seeds of {count} samples: mean and standard deviation over them. One training seed: small differences may be its noise. Times
-are in `table_cost_mini_ablations.csv`; of these runs they say nothing, since the machine was shared. Raw geometries. Stability by the EDM rule; FCD and torsions (Wasserstein distance) against the training molecules;
-relaxation energy: median of GFN2-xTB.
+seeds of {count} samples: mean and standard deviation over them. One training seed: small differences may be its noise.
+Times are in `table_cost_mini_ablations.csv`; of these runs they say nothing, since the machine was shared. Raw
+geometries. Stability by the EDM rule; FCD and torsions (Wasserstein distance) against the training molecules; relaxation
+energy: median of GFN2-xTB. `data_test` draws {count} of 404 molecules, so its V&U cannot be higher.
 
 """
 COMMENTS = """
 - **Network evaluations.** 25 of DPM-Solver++ or of DDIM and 100 of DDIM cannot be told apart.
-- **Objective.** Noise (`eps`) is worse than `v` in conformations (relaxation energy 7.3 against 4.3 kcal/mol) and distances.
+- **Objective.** Noise (`eps`) is worse than `v` in conformations (relaxation energy 7.3 against 4.3 kcal/mol).
 - **Width of z_2d.** Half of it costs 0.8 points of exact reconstruction and 1.4 kcal/mol; samples are more often new.
 - **EMA.** No effect that is seen here: the learning rate decays to nearly nothing.
 
