@@ -27,8 +27,8 @@ Made by `python docs/make_ablations.py` from the tables of [config/ablations.yam
 there. Embedded dataset ({subset}), small networks ({training} training steps in all), three sampling
 seeds of {count} samples: mean and standard deviation over them. One training seed: small differences may be its noise.
 Times are in `table_cost_mini_ablations.csv`; of these runs they say nothing, since the machine was shared. Raw
-geometries. Stability by the EDM rule; FCD and torsions (Wasserstein distance) against the training molecules; relaxation
-energy: median of GFN2-xTB. `data_test` draws {count} of 404 molecules, so its V&U cannot be higher.
+geometries. Stability by the EDM rule; FCD and torsions (Wasserstein distance) against the training molecules;
+relaxation energy: median of GFN2-xTB. `data_test` draws {count} of 404 molecules, so its V&U cannot be higher.
 
 """
 COMMENTS = """
