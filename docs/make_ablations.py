@@ -33,8 +33,8 @@ relaxation energy: median of GFN2-xTB. `data_test` draws {count} of 404 molecule
 """
 COMMENTS = """
 - **Network evaluations.** 25 of DPM-Solver++ or of DDIM and 100 of DDIM cannot be told apart.
-- **Objective.** Noise (`eps`) is worse than `v` in conformations (relaxation energy 7.3 against 4.3 kcal/mol).
-- **Width of z_2d.** Half of it costs 0.8 points of exact reconstruction and 1.4 kcal/mol; samples are more often new.
+- **Objective.** Noise (`eps`) is worse than `v` in conformations and in their relaxation energy.
+- **Width of z_2d.** Half of it costs exact reconstruction and relaxation energy; samples are more often new.
 - **EMA.** No effect that is seen here: the learning rate decays to nearly nothing.
 
 Not run yet, though in the configuration: `beta_0.1`, `z_3d_2`, `springs_8`, `transformer`.
