@@ -130,3 +130,18 @@ def test_training_overfits_a_few_conformers_and_gets_their_hands_right(conformer
             decoded, _, _ = model.decode(graphs, model.encode(graphs, hand))
             signs = [torch.linalg.det(p[:, 1:4] - p[:, :1]).sign() for p in (decoded, hand)]
             assert (signs[0] == signs[1]).all()
+
+
+@pytest.mark.parametrize("method", ["global_local", "two_view", "masked_attributes"])
+def test_self_supervision_adds_its_term(conformers, method):
+    model = GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20, method, 0.5)
+    plain = GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20)
+    plain.load_state_dict(model.state_dict(), strict=False)
+    found, without = (
+        m(conformers.batch, conformers.positions, torch.Generator().manual_seed(0)) for m in (model, plain)
+    )
+    expected = without["loss"] + 0.5 * found["self_supervision"]
+    assert found["loss"].item() == pytest.approx(expected.item(), rel=1e-4)
+    found["self_supervision"].backward()
+    assert all(p.grad is None for p in model.decoder.parameters())
+    assert model.encoder_embed.number.weight.grad.abs().sum() > 0

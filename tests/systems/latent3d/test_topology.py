@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -67,3 +69,25 @@ def test_codes_are_those_of_the_graph_and_not_of_padding(graphs):
     heavy = torch.tensor([graph.heavy for graph in graphs])
     empty = torch.arange(model.grammar.max_atoms)[None] >= heavy[:, None]
     assert (model.code.unpack(together)[empty] == 0).all()
+
+
+@pytest.mark.parametrize("method", ["global_local", "two_view", "masked_attributes"])
+def test_self_supervision_trains_the_encoder_and_not_the_decoder(graphs, method):
+    torch.manual_seed(0)
+    model = TopologicalAutoencoder(Grammar.of(graphs), 4, 64, 2, 4, 0.01, method, 0.5)
+    sequences = read_sequences(model.grammar, graphs)
+    found = model(pad_graphs(graphs).heavy(), sequences, torch.Generator().manual_seed(0))
+    expected = found["nll"] + 0.01 * found["kl"] + 0.5 * found["self_supervision"]
+    assert found["loss"].item() == pytest.approx(expected.item())
+    found["self_supervision"].backward()
+    for part in (model.self_supervision, model.encoder):
+        assert sum(p.grad.abs().sum() for p in part.parameters() if p.grad is not None) > 0
+    assert all(p.grad is None for p in model.decoder.parameters())
+
+
+def test_elements_of_hidden_atoms_are_not_seen(graphs):
+    model, batch = autoencoder(graphs).eval(), pad_graphs(graphs).heavy()
+    hidden = batch.mask & (torch.arange(batch.mask.shape[1]) % 3 == 0)
+    other = replace(batch, numbers=torch.where(hidden, 17, batch.numbers))
+    torch.testing.assert_close(model.states(batch, hidden), model.states(other, hidden))
+    assert not torch.allclose(model.states(batch), model.states(other))

@@ -23,7 +23,10 @@ TINY = {
 ROWS = {
     "ldm3dg": ("ldm3dg", {}),
     "ldm3dg_prior": ("ldm3dg", {"geometry": {"branch": "prior"}}),
-    "ldm3dg_corrected": ("ldm3dg_corrected", {"topology": {"contrast": 0.001}, "geometry": {"contrast": 0.001}}),
+    "ldm3dg_corrected": (
+        "ldm3dg_corrected",
+        {"topology": {"self_supervision": "global_local"}, "geometry": {"self_supervision": "two_view"}},
+    ),
 }
 
 

@@ -191,7 +191,7 @@ def test_the_loss_is_scipys_after_superposition(graphs, monkeypatch):
 
 @pytest.mark.parametrize("branch", ["posterior", "prior"])
 def test_mixed_precision_changes_the_loss_by_its_rounding_alone(branch, graphs):
-    model = autoencoder(branch, contrast=0.001)
+    model = autoencoder(branch, self_supervision="global_local")
     batch, seed = graphs.select(range(len(graphs))), torch.Generator
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = model(batch, seed().manual_seed(0))["loss"]
@@ -209,15 +209,25 @@ def test_collapse_penalty_has_its_closed_forms():
     assert collapse_penalty(pair).item() == pytest.approx(0.6)
 
 
-def test_contrast_adds_its_term_and_a_map_of_the_atoms(graphs):
+@pytest.mark.parametrize("method", ["global_local", "two_view", "masked_attributes"])
+def test_self_supervision_adds_its_term_which_trains_the_encoder_and_not_the_decoder(graphs, method):
     batch = graphs.select(range(len(graphs)))
-    plain, more = autoencoder("prior"), autoencoder("prior", contrast=0.5)
-    assert plain.local is None
-    found = more(batch, torch.Generator().manual_seed(0))
-    expected = found["mse"] + 0.1 * found["collapse"] + 0.5 * found["contrast"]
+    model = autoencoder("prior", self_supervision=method, self_supervision_weight=0.5)
+    found = model(batch, torch.Generator().manual_seed(0))
+    expected = found["mse"] + 0.1 * found["collapse"] + 0.5 * found["self_supervision"]
     assert found["loss"].item() == pytest.approx(expected.item())
-    found["contrast"].backward()
-    assert more.local.weight.grad.abs().sum() > 0 and more.encoder.embed.weight.grad.abs().sum() > 0
+    found["self_supervision"].backward()
+    for part in (model.self_supervision, model.encoder):
+        assert sum(p.grad.abs().sum() for p in part.parameters() if p.grad is not None) > 0
+    assert all(p.grad is None for p in model.decoder.parameters())
+
+
+def test_elements_of_hidden_atoms_are_not_seen(graphs):
+    batch = graphs.select(range(len(graphs)))
+    encoder, hidden = autoencoder("prior").encoder, torch.arange(len(batch.numbers)) % 3 == 0
+    other = replace(batch, numbers=torch.where(hidden, 17, batch.numbers))
+    torch.testing.assert_close(encoder.view(batch, hidden).codes, encoder.view(other, hidden).codes)
+    assert not torch.allclose(encoder.view(batch).codes, encoder.view(other).codes)
 
 
 def test_gradients_of_the_penalty_push_codes_apart():

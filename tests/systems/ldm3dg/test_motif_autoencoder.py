@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +161,34 @@ def test_the_weight_of_the_kl_term_follows_the_authors():
     assert [kl_weight(step) for step in (0, 9_999, 10_000, 11_999, 12_000)] == [0, 0, 0.001, 0.001, 0.002]
     assert kl_weight(2_007_999) == pytest.approx(0.999)
     assert kl_weight(3_000_000) == 1
+
+
+@pytest.mark.parametrize("method", ["global_local", "two_view", "masked_attributes"])
+def test_self_supervision_trains_the_encoder_and_not_the_decoder(trees, method):
+    torch.manual_seed(0)
+    model = TopologicalAutoencoder(trees.vocabulary, 24, 24, 32, 15, 15, method, 0.5)
+    found = model(trees.select(np.arange(len(trees))), noise(), 0.1)
+    expected = found["nll"] + 0.1 * found["kl"] + 0.5 * found["self_supervision"]
+    assert found["loss"].item() == pytest.approx(expected.item())
+    found["self_supervision"].backward()
+    for part in (model.self_supervision, model.encoder):
+        if list(part.parameters()):  # the atoms' vectors are as wide as the root code: no map is needed
+            assert sum(p.grad.abs().sum() for p in part.parameters() if p.grad is not None) > 0
+    assert all(p.grad is None for p in model.decoder.parameters())
+
+
+def test_what_hidden_atoms_are_is_not_seen_nor_their_motifs(trees):
+    model = autoencoder(trees.vocabulary)
+    batch = trees.select(np.arange(len(trees)))
+    hidden = torch.arange(len(batch.atoms.features)) % 4 == 0
+    features = torch.where(hidden[:, None], 0, batch.atoms.features)
+    other = replace(batch, atoms=replace(batch.atoms, features=features))
+    embedded = model._embedded(batch)
+    seen = model.encoder(batch, *embedded, hidden)
+    for one, two in zip(seen, model.encoder(other, *embedded, hidden), strict=True):
+        torch.testing.assert_close(one, two)
+    assert not torch.allclose(model.encoder(batch, *embedded)[0], model.encoder(other, *embedded)[0])
+    # With all atoms hidden nothing is seen of the motifs either.
+    everything = torch.ones_like(hidden)
+    blind = [torch.randn_like(table) for table in embedded]
+    torch.testing.assert_close(model.encoder(batch, *blind, everything), model.encoder(batch, *embedded, everything))

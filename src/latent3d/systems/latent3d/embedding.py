@@ -27,8 +27,8 @@ class GraphEmbedding(nn.Module):
         self.label = nn.Embedding(labels, width) if labels else None
         self.ordinal = nn.Embedding(5, width) if labels else None
 
-    def forward(self, graphs: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """([B, N, D], [B, N, N, P])."""
+    def forward(self, graphs: GraphBatch, hidden: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """([B, N, D], [B, N, N, P]); what hidden atoms [B, N] are is not seen, but their bonds are."""
         is_hydrogen = (graphs.ordinals > 0).long()
         bonded = (graphs.orders > 0).long()
         # Hydrogens that are atoms of the batch, and those that the valence alone tells of (heavy-atom graphs).
@@ -41,6 +41,8 @@ class GraphEmbedding(nn.Module):
             + self.hydrogens(hydrogens)
             + self.rings(graphs.rings.float())
         )
+        if hidden is not None:
+            node = node.masked_fill(hidden[..., None], 0)
         if self.label is not None:
             node = node + self.label(graphs.parents) + self.ordinal(graphs.ordinals.long())
         kind = graphs.orders.long() + 4 * graphs.aromatic.long() + 8 * graphs.conjugated.long()

@@ -17,10 +17,11 @@ from torch import nn
 
 from latent3d.nets.alignment import aligned_square_error
 from latent3d.nets.precision import full_precision
+from latent3d.nets.self_supervision import SelfSupervision
 from latent3d.nets.transformer import TransformerBlock, padding_bias
-from latent3d.systems.latent3d.embedding import GraphEmbedding
+from latent3d.systems.latent3d.embedding import MAX_NUMBER, GraphEmbedding
 from latent3d.systems.latent3d.graphs import GraphBatch
-from latent3d.systems.latent3d.slots import SlotCode, SlotPosterior
+from latent3d.systems.latent3d.slots import SlotCode, supervised
 
 SPRING_PATH = 3  # bonds
 RADIAL = 24
@@ -39,6 +40,8 @@ class GeometricAutoencoder(nn.Module):
         beta: float,
         spring_steps: int,
         spring_steps_inference: int,
+        self_supervision: str = "none",
+        self_supervision_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.beta = beta
@@ -48,6 +51,9 @@ class GeometricAutoencoder(nn.Module):
         self.encoder_nodes = nn.Sequential(nn.Linear(RADIAL + 3, width // 2), nn.GELU(), nn.Linear(width // 2, width))
         self.encoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers - 1))
         self.code = SlotCode(width, max_heavy, atom_latent)
+        self.self_supervision = SelfSupervision(
+            self_supervision, self_supervision_weight, self.code.latent, width, MAX_NUMBER
+        )
 
         pair_width = width // 2
         self.decoder_embed = GraphEmbedding(width, pair_width, labels=max_heavy)
@@ -65,9 +71,9 @@ class GeometricAutoencoder(nn.Module):
         with torch.no_grad():
             self.reference_distance.weight.copy_(torch.tensor([1.0, 1.3, 2.3, 3.0]).repeat(16)[:, None])
 
-    def posterior(self, graphs: GraphBatch, positions: torch.Tensor) -> SlotPosterior:
-        """Posterior of z_3d for conformers [B, N, 3]."""
-        h, pairs = self.encoder_embed(graphs)
+    def states(self, graphs: GraphBatch, positions: torch.Tensor, hidden: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, N, D] of the atoms of conformers [B, N, 3]; what hidden atoms [B, N] are is not seen."""
+        h, pairs = self.encoder_embed(graphs, hidden)
         features = invariant_features(graphs, positions)  # [B, N, N, RADIAL + 3]
         bias = (pairs + self.encoder_pairs(features)).permute(0, 3, 1, 2) + padding_bias(graphs.mask)
         neighbours = (graphs.paths <= SPRING_PATH) & graphs.mask[:, None] & graphs.mask[:, :, None]
@@ -76,11 +82,11 @@ class GeometricAutoencoder(nn.Module):
         h = h + messages.sum(2) / 4
         for block in self.encoder:
             h = block(h, bias)
-        return self.code(h, graphs)
+        return h
 
     def encode(self, graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
         """z_3d [B, latent] of conformers [B, N, 3]: the mean of the posterior."""
-        return self.posterior(graphs, positions).mean()
+        return self.code(self.states(graphs, positions), graphs).mean()
 
     def decode(
         self, graphs: GraphBatch, z: torch.Tensor, spring_steps: int | None = None
@@ -117,7 +123,8 @@ class GeometricAutoencoder(nn.Module):
         self, graphs: GraphBatch, positions: torch.Tensor, generator: torch.Generator
     ) -> dict[str, torch.Tensor]:
         """Loss of one batch and its parts. positions [B, N, 3], angstrom."""
-        posterior = self.posterior(graphs, positions)
+        states = self.states(graphs, positions)
+        posterior = self.code(states, graphs)
         z, kl = posterior.draw(generator), posterior.kl()
         final, proposal, distances = self.decode(graphs, z, self.spring_steps)
         near = near_pairs(graphs)
@@ -131,7 +138,7 @@ class GeometricAutoencoder(nn.Module):
         first = aligned_square_error(proposal, positions, graphs.mask).mean()
         springs, geometry = near_error(distances), near_error(pair_distances(final))
         frames = frame_aligned_error(graphs, final, positions) + frame_aligned_error(graphs, proposal, positions)
-        return {
+        losses = {
             "loss": 0.5 * aligned + 0.25 * first + frames + 4 * springs + 4 * geometry + self.beta * kl,
             "kl": kl,
             "rmsd2": aligned,
@@ -139,6 +146,11 @@ class GeometricAutoencoder(nn.Module):
             "springs": springs,
             "distances": geometry,
         }
+
+        def encode(graphs: GraphBatch, hidden: torch.Tensor) -> torch.Tensor:
+            return self.states(graphs, positions, hidden)
+
+        return supervised(self.self_supervision, losses, self.code, graphs, states, encode, generator)
 
 
 def frame_aligned_error(graphs: GraphBatch, predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:

@@ -19,17 +19,23 @@ def _check_heads(stage: str, h: dict[str, Any]) -> None:
         raise UserError(f"{stage}.width ({h['width']}) must be a multiple of {stage}.heads ({h['heads']}).")
 
 
+def _self_supervision(h: dict[str, Any]) -> dict[str, Any]:
+    # Weights that were released before there was a choice lack it.
+    return {name: h[name] for name in ("self_supervision", "self_supervision_weight") if name in h}
+
+
 def topological_autoencoder(grammar: Grammar, h: dict[str, Any]) -> TopologicalAutoencoder:
     """An untrained topological autoencoder with the hyper-parameters h of its stage."""
     _check_heads("topology", h)
-    return TopologicalAutoencoder(grammar, h["atom_latent"], h["width"], h["layers"], h["heads"], h["beta"])
+    names = ("atom_latent", "width", "layers", "heads", "beta")
+    return TopologicalAutoencoder(grammar, **{name: h[name] for name in names}, **_self_supervision(h))
 
 
 def geometric_autoencoder(max_heavy: int, h: dict[str, Any]) -> GeometricAutoencoder:
     """An untrained geometric autoencoder with the hyper-parameters h of its stage."""
     _check_heads("geometry", h)
     names = ("atom_latent", "width", "layers", "heads", "beta", "spring_steps", "spring_steps_inference")
-    return GeometricAutoencoder(max_heavy, **{name: h[name] for name in names})
+    return GeometricAutoencoder(max_heavy, **{name: h[name] for name in names}, **_self_supervision(h))
 
 
 def latent_diffusion(stage: str, dimension: int, condition: int, slots: int, h: dict[str, Any]) -> LatentDiffusion:

@@ -4,11 +4,14 @@ A code [B, heavy * k] holds k numbers for each place in the canonical order of h
 not have are zero. Both autoencoders use it, so z_2d and z_3d of an atom have the same place.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from latent3d.nets.gaussian import GaussianCode, draw, kl_divergence
+from latent3d.nets.self_supervision import SelfSupervision, View
 from latent3d.systems.latent3d.graphs import GraphBatch
 
 
@@ -56,3 +59,30 @@ class SlotPosterior:
         """Divergence from the standard normal, nats per molecule; empty slots do not count."""
         mean, log_variance = (torch.where(self.present, part, 0) for part in self.gaussian)
         return kl_divergence(mean.flatten(1), log_variance.flatten(1))
+
+
+def supervised(
+    term: SelfSupervision,
+    losses: dict[str, torch.Tensor],
+    code: SlotCode,
+    graphs: GraphBatch,
+    states: torch.Tensor,
+    encode: Callable[[GraphBatch, torch.Tensor], torch.Tensor],
+    generator: torch.Generator,
+) -> dict[str, torch.Tensor]:
+    """`losses` with a self-supervised term on the codes and the states [B, N, D] of atoms.
+
+    `encode` gives the states of the graphs with hidden atoms [B, N].
+    """
+    if term.method == "none":
+        return losses
+    mask = graphs.mask
+    owner = torch.arange(len(mask), device=mask.device)[:, None].expand(mask.shape)[mask]
+
+    def view(states: torch.Tensor) -> View:
+        return View(code(states, graphs).mean(), states[mask], owner)
+
+    def hide(hidden: torch.Tensor) -> View:
+        return view(encode(graphs, torch.zeros_like(mask).masked_scatter(mask, hidden)))
+
+    return term(losses, view(states), hide, graphs.numbers[mask].long(), generator)

@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from latent3d.nets.self_supervision import SelfSupervision
 from latent3d.nets.transformer import TransformerBlock, padding_bias
-from latent3d.systems.latent3d.embedding import MAX_VALENCE, GraphEmbedding
+from latent3d.systems.latent3d.embedding import MAX_NUMBER, MAX_VALENCE, GraphEmbedding
 from latent3d.systems.latent3d.grammar import PAD, Builder, Grammar
 from latent3d.systems.latent3d.graphs import Graph, GraphBatch, pad_graphs
-from latent3d.systems.latent3d.slots import SlotCode, SlotPosterior
+from latent3d.systems.latent3d.slots import SlotCode, supervised
 
 FEATURES = 6  # of Builder.features
 
@@ -64,13 +65,26 @@ def read_sequences(grammar: Grammar, graphs: list[Graph]) -> Sequences:
 class TopologicalAutoencoder(nn.Module):
     """Graph to z_2d [B, latent] and back."""
 
-    def __init__(self, grammar: Grammar, atom_latent: int, width: int, layers: int, heads: int, beta: float) -> None:
+    def __init__(
+        self,
+        grammar: Grammar,
+        atom_latent: int,
+        width: int,
+        layers: int,
+        heads: int,
+        beta: float,
+        self_supervision: str = "none",
+        self_supervision_weight: float = 0.0,
+    ) -> None:
         super().__init__()
         self.grammar, self.beta = grammar, beta
         n = grammar.max_atoms
         self.embed = GraphEmbedding(width, heads, labels=n)
         self.encoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
         self.code = SlotCode(width, n, atom_latent)
+        self.self_supervision = SelfSupervision(
+            self_supervision, self_supervision_weight, self.code.latent, width, MAX_NUMBER
+        )
 
         self.slot = nn.Linear(atom_latent, width)
         self.place = nn.Embedding(n, width)
@@ -83,17 +97,17 @@ class TopologicalAutoencoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.logits = nn.Linear(width, grammar.size)
 
-    def posterior(self, graphs: GraphBatch) -> SlotPosterior:
-        """Posterior of z_2d for heavy-atom graphs."""
-        h, pairs = self.embed(graphs)
+    def states(self, graphs: GraphBatch, hidden: torch.Tensor | None = None) -> torch.Tensor:
+        """[B, N, D] of the atoms of heavy-atom graphs; what hidden atoms [B, N] are is not seen."""
+        h, pairs = self.embed(graphs, hidden)
         bias = pairs.permute(0, 3, 1, 2) + padding_bias(graphs.mask)
         for block in self.encoder:
             h = block(h, bias)
-        return self.code(h, graphs)
+        return h
 
     def encode(self, graphs: GraphBatch) -> torch.Tensor:
         """Heavy-atom graphs -> z_2d [B, latent], the mean of the posterior."""
-        return self.posterior(graphs).mean()
+        return self.code(self.states(graphs), graphs).mean()
 
     def predict(self, z: torch.Tensor, tokens: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Unmasked logits [B, L, size] of every action, given z and the actions before it.
@@ -119,7 +133,8 @@ class TopologicalAutoencoder(nn.Module):
 
     def forward(self, graphs: GraphBatch, sequences: Sequences, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Negative evidence bound with the KL term weighted by beta (nats per molecule), and its parts."""
-        posterior = self.posterior(graphs)
+        states = self.states(graphs)
+        posterior = self.code(states, graphs)
         z, kl = posterior.draw(generator), posterior.kl()
         logits = self.predict(z, sequences.tokens, sequences.features)
         # A large finite number instead of -inf: padding rows allow PAD alone and must not make NaN.
@@ -127,7 +142,8 @@ class TopologicalAutoencoder(nn.Module):
         tokens = sequences.tokens
         nll = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=PAD, reduction="sum") / len(z)
         correct = (logits.argmax(-1) == tokens) | (tokens == PAD)
-        return {"loss": nll + self.beta * kl, "nll": nll, "kl": kl, "exact": correct.all(1).float().mean()}
+        losses = {"loss": nll + self.beta * kl, "nll": nll, "kl": kl, "exact": correct.all(1).float().mean()}
+        return supervised(self.self_supervision, losses, self.code, graphs, states, self.states, generator)
 
     @torch.no_grad()
     def decode(self, z: torch.Tensor) -> Builder:

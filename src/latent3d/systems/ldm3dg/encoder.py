@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from latent3d.nets.self_supervision import View
 from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, Edges, GraphBatch, segment_mean
 from latent3d.systems.ldm3dg.joint import JointLinear
 
@@ -44,17 +45,15 @@ class GeometricEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, code))
 
-    def nodes(self, batch: GraphBatch) -> torch.Tensor:
-        """[A, width] states of the atoms after the last layer."""
+    def view(self, batch: GraphBatch, hidden: torch.Tensor | None = None) -> View:
+        """Codes [B, code] and the states of atoms [A, width] after the last layer; hidden atoms [A] have no element."""
         x, h = batch.positions, self.embed(batch.numbers - 1)
+        if hidden is not None:
+            h = h.masked_fill(hidden[:, None], 0)
         for layer in self.layers:
             x, h = layer(x, h, batch.near)
-        return h
-
-    def pooled(self, batch: GraphBatch, nodes: torch.Tensor) -> torch.Tensor:
-        """[B, code] from the states of the atoms [A, width]."""
-        return torch.tanh(self.head(self.norm(batch.mean(nodes))))
+        return View(torch.tanh(self.head(self.norm(batch.mean(h)))), h, batch.owner)
 
     def forward(self, batch: GraphBatch) -> torch.Tensor:
         """[B, code]."""
-        return self.pooled(batch, self.nodes(batch))
+        return self.view(batch).codes

@@ -37,7 +37,7 @@ def _fit_topology(data: Molecules, weights: dict[str, Path], h: dict[str, Any], 
     schedule = [h[name] for name in ("beta_from", "beta_every", "beta_step", "beta_max")]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, step: int) -> Losses:
-        return model(trees.select(rows, run.device), generator, kl_weight(step, *schedule), h["contrast"])
+        return model(trees.select(rows, run.device), generator, kl_weight(step, *schedule))
 
     return train("topology", model, sizes, loss, h, run), {"vocabulary": vocabulary.to_json()}
 

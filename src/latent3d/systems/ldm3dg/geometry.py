@@ -1,5 +1,6 @@
 """The geometric autoencoder of LDM-3DG: conformer -> z_3d; graph, z_3d (and, as released, coordinates) -> conformer."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -7,26 +8,23 @@ import torch.nn.functional as F
 from torch import nn
 
 from latent3d.nets.alignment import aligned_square_error
-from latent3d.nets.contrast import global_local_loss
+from latent3d.nets.self_supervision import SelfSupervision
 from latent3d.systems.ldm3dg.decoder import GeometricDecoder, random_start
 from latent3d.systems.ldm3dg.encoder import GeometricEncoder
-from latent3d.systems.ldm3dg.graphs import GraphBatch
+from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, GraphBatch
 
 
 class GeometricAutoencoder(nn.Module):
-    """Encoder and decoder with their common loss: no KL term, no matching of symmetric atoms.
-
-    With `contrast`, a linear map of the atoms' states is compared with the codes (see nets/contrast.py).
-    """
+    """Encoder and decoder with their common loss: no KL term, no matching of symmetric atoms."""
 
     def __init__(self, h: dict[str, Any]) -> None:
         super().__init__()
         self.code, self.collapse_weight = h["code"], h["collapse_weight"]
         self.encoder = GeometricEncoder(h["encoder_width"], h["encoder_layers"], h["code"])
         self.decoder = GeometricDecoder(h["branch"], h["code"], h["width"], h["rounds"], h["drop"])
-
-        self.contrast = h["contrast"]
-        self.local = nn.Linear(h["encoder_width"], h["code"]) if self.contrast else None
+        self.self_supervision = SelfSupervision(
+            h["self_supervision"], h["self_supervision_weight"], h["code"], h["encoder_width"], MAX_NUMBER
+        )
 
     @property
     def reads_positions(self) -> bool:
@@ -35,17 +33,14 @@ class GeometricAutoencoder(nn.Module):
 
     def forward(self, batch: GraphBatch, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Mean square error of coordinates after superposition, angstrom^2, and the term against collapse."""
-        nodes = self.encoder.nodes(batch)
-        z = self.encoder.pooled(batch, nodes)
-        x = self.decoder(batch, z, random_start(len(nodes), generator).to(z.device))
+        view = self.encoder.view(batch)
+        z = view.codes
+        x = self.decoder(batch, z, random_start(len(batch.numbers), generator).to(z.device))
         # Mean over the three coordinates, as a mean square error is.
         error = aligned_square_error(batch.dense(x.float()), batch.dense(batch.positions), batch.mask).mean() / 3
         collapse = collapse_penalty(z.float())
         losses = {"loss": error + self.collapse_weight * collapse, "mse": error, "collapse": collapse}
-        if self.local is not None:
-            losses["contrast"] = global_local_loss(z, self.local(nodes), batch.owner, generator)
-            losses["loss"] = losses["loss"] + self.contrast * losses["contrast"]
-        return losses
+        return self.self_supervision(losses, view, partial(self.encoder.view, batch), batch.numbers - 1, generator)
 
 
 def collapse_penalty(z: torch.Tensor) -> torch.Tensor:

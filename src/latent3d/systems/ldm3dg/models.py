@@ -12,9 +12,8 @@ from latent3d.training.weights import read_weights, ready
 
 def topological_autoencoder(vocabulary: Vocabulary, h: dict[str, Any]) -> TopologicalAutoencoder:
     """An untrained topological autoencoder with the hyper-parameters h of its stage."""
-    return TopologicalAutoencoder(
-        vocabulary, *(h[name] for name in ("hidden", "embed", "latent", "depth_tree", "depth_graph"))
-    )
+    names = ("hidden", "embed", "latent", "depth_tree", "depth_graph", "self_supervision", "self_supervision_weight")
+    return TopologicalAutoencoder(vocabulary, **{name: h[name] for name in names})
 
 
 def load_topology(path: Path, device: str) -> TopologicalAutoencoder:

@@ -25,17 +25,27 @@ class MotifEncoder(nn.Module):
         self.attachments, self.motifs = (TreeLSTM(hidden, hidden) for _ in range(2))
         self.root = nn.Linear(hidden, hidden)
 
-    def forward(self, batch: TreeBatch, motifs: torch.Tensor, pairs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Root codes [B, H] and atom vectors [A, H]; motifs and pairs [U, E] embed `batch.used`."""
-        atoms = self.atoms(batch.atoms)
+    def forward(
+        self, batch: TreeBatch, motifs: torch.Tensor, pairs: torch.Tensor, hidden: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Root codes [B, H] and atom vectors [A, H]; motifs and pairs [U, E] embed `batch.used`.
+
+        What hidden atoms [A] are is not seen, nor what a motif with such an atom is.
+        """
+        atoms = self.atoms(batch.atoms, hidden)
+        motifs, pairs = motifs.index_select(0, batch.used_of), pairs.index_select(0, batch.used_of)
+        if hidden is not None:
+            unknown = torch.zeros(len(pairs), dtype=torch.bool, device=hidden.device)
+            unknown[batch.member_motif[hidden[batch.member_atom]]] = True
+            motifs, pairs = (x.masked_fill(unknown[:, None], 0) for x in (motifs, pairs))
         members = atoms.new_zeros(len(batch.pair), atoms.shape[1])
         members = members.index_add(0, batch.member_motif, atoms.index_select(0, batch.member_atom))
-        x = self.attachment(torch.cat([pairs.index_select(0, batch.used_of), members], 1))
+        x = self.attachment(torch.cat([pairs, members], 1))
         up = self.attachments.up(x, batch, self.levels)
         children = children_sum(up, batch)
         down = self.attachments.down(x, children.index_select(0, batch.parent) - up, batch, self.levels)
         h = self.attachments.cell.read(x, down + children)
-        x = self.motif(torch.cat([motifs.index_select(0, batch.used_of), h], 1))
+        x = self.motif(torch.cat([motifs, h], 1))
         up = self.motifs.up(x, batch, self.levels)
         root = self.motifs.cell.read(x[: len(batch)], children_sum(up, batch)[: len(batch)])
         return torch.tanh(self.root(root)), atoms

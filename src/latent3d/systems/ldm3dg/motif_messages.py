@@ -63,9 +63,11 @@ class GraphLSTM(nn.Module):
         self.bond = nn.Embedding(BOND_KINDS, 3 * hidden)
         self.cell = MessageLSTM(embed, hidden)
 
-    def forward(self, graph: AtomGraph) -> torch.Tensor:
-        """Atoms with one class of each feature, see `AtomGraph`."""
+    def forward(self, graph: AtomGraph, hidden: torch.Tensor | None = None) -> torch.Tensor:
+        """Atoms with one class of each feature, see `AtomGraph`; those that are hidden [A] without."""
         x = torch.stack([table(column) for table, column in zip(self.features, graph.features.T, strict=True)]).sum(0)
+        if hidden is not None:
+            x = x.masked_fill(hidden[:, None], 0)
         gates, forget = self.cell.gates(x)
         gates = gates.index_select(0, graph.sources) + self.bond(graph.kinds)
         forget = forget.index_select(0, graph.targets)

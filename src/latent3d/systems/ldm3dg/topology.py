@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from latent3d.molecules.molecules import Molecule
-from latent3d.nets.contrast import global_local_loss
 from latent3d.nets.gaussian import draw, kl_divergence
+from latent3d.nets.self_supervision import SelfSupervision, View
 from latent3d.systems.ldm3dg.motif_batches import TreeBatch
 from latent3d.systems.ldm3dg.motif_decoder import MotifDecoder
 from latent3d.systems.ldm3dg.motif_decoding import decode
@@ -28,7 +28,15 @@ class TopologicalAutoencoder(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, hidden: int, embed: int, latent: int, depth_tree: int, depth_graph: int
+        self,
+        vocabulary: Vocabulary,
+        hidden: int,
+        embed: int,
+        latent: int,
+        depth_tree: int,
+        depth_graph: int,
+        self_supervision: str = "none",
+        self_supervision_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
@@ -37,6 +45,9 @@ class TopologicalAutoencoder(nn.Module):
         self.encoder = MotifEncoder(len(vocabulary.types), embed, hidden, depth_tree, depth_graph)
         self.decoder = MotifDecoder(vocabulary, embed, hidden, latent)
         self.to_mean, self.to_variance = (nn.Linear(hidden, latent) for _ in range(2))
+        self.self_supervision = SelfSupervision(
+            self_supervision, self_supervision_weight, hidden, hidden, len(vocabulary.types)
+        )
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_normal_(parameter)
@@ -56,24 +67,23 @@ class TopologicalAutoencoder(nn.Module):
         """Root codes [B, hidden] -> [B, latent], what the decoder reads."""
         return self.to_mean(root)
 
-    def forward(
-        self, batch: TreeBatch, generator: torch.Generator, beta: float, contrast: float = 0.0
-    ) -> dict[str, torch.Tensor]:
-        """Loss (nats per molecule, the KL term weighted by beta), its parts, and the share of molecules rebuilt.
-
-        `contrast` is the weight of the self-supervised term on root codes and atoms.
-        """
+    def forward(self, batch: TreeBatch, generator: torch.Generator, beta: float) -> dict[str, torch.Tensor]:
+        """Loss (nats per molecule, the KL term weighted by beta), its parts, and the share of molecules rebuilt."""
         embedded = self._embedded(batch)  # once: the gradient of an embedding is as large as the vocabulary
         root, atoms = self.encoder(batch, *embedded)
         mean, log_variance = self.mean(root).float(), -self.to_variance(root).float().abs()
         parts = self.decoder(draw(mean, log_variance, generator), batch, *embedded)
         kl = kl_divergence(mean, log_variance)
         nll = parts["topology"] + parts["word"] + parts["attachment"] + parts["assembly"]
-        loss = nll + beta * kl
-        if contrast:
-            parts["contrast"] = global_local_loss(root, atoms, batch.molecule_of_atom, generator)
-            loss = loss + contrast * parts["contrast"]
-        return {"loss": loss, "nll": nll, "kl": kl, **parts}
+        losses = {"loss": nll + beta * kl, "nll": nll, "kl": kl, **parts}
+
+        def view(root: torch.Tensor, atoms: torch.Tensor) -> View:
+            return View(root, atoms, batch.molecule_of_atom)
+
+        def hide(hidden: torch.Tensor) -> View:
+            return view(*self.encoder(batch, *embedded, hidden))
+
+        return self.self_supervision(losses, view(root, atoms), hide, batch.atoms.features[:, 0], generator)
 
     def _embedded(self, batch: TreeBatch) -> tuple[torch.Tensor, torch.Tensor]:
         return self.motifs(batch.used.motif), self.pairs(batch.used.pair)
