@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 # Rows of config.yaml, those with mmff, trained stages of all, autoencoders; variants of the sweep of steps.
-ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 22, 19, 29, 10, 30
+ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 26, 19, 41, 14, 30
 
 
 def grouped(counts):
@@ -24,9 +24,11 @@ def grouped(counts):
     return total
 
 
-def of_one_dataset(tables=5, figures=10, rows=ROWS, relaxed=RELAXED, trained=TRAINED, autoencoders=AUTOENCODERS):
+def of_one_dataset(
+    tables=5, figures=10, rows=ROWS, relaxed=RELAXED, trained=TRAINED, autoencoders=AUTOENCODERS, paths=2
+):
     kinds = {"prepare": 1, "reference": 1, "energy_reference": 1, "train": trained, "reconstruct": autoencoders}
-    kinds["interpolate"] = 1  # latent3d
+    kinds["interpolate"] = paths  # latent3d, plain and self-supervised
     measured = {"sample": rows, "relax": relaxed, "energy": rows, "score": rows}
     return {**kinds, **measured, "table_quality": 1, "table": tables - 1, "figure": figures}
 
@@ -53,13 +55,15 @@ def test_paper_scale(jobs):
 def test_quickstart_is_one_dataset_without_download(jobs):
     counts = grouped(jobs("--configfile", ROOT / "config" / "quickstart.yaml"))
     del counts["total"]
-    # Without GeoLDM's trained encoder and LDM-3DG's self-supervised variants; the point models as they are made.
-    shown = of_one_dataset(rows=ROWS - 3, relaxed=RELAXED - 9, trained=TRAINED - 8, autoencoders=AUTOENCODERS - 3)
+    # Without GeoLDM's trained encoder, the self-supervised variants and the one-shot autoencoder; the point models as
+    # they are made.
+    fewer = {"rows": ROWS - 7, "relaxed": RELAXED - 9, "trained": TRAINED - 20, "autoencoders": AUTOENCODERS - 7}
+    shown = of_one_dataset(**fewer, paths=1)
     assert counts == {**shown, "report": 1, "all": 1}
 
 
-def test_one_table_of_a_subset_needs_no_other_table(jobs):
-    counts = grouped(jobs("results/table_qm9_5k.csv"))
+def test_one_table_needs_no_other_table(jobs):
+    counts = grouped(jobs("results/table_qm9.csv"))
     del counts["total"]
     expected = {**of_one_dataset(tables=1), "download_qm9": 1}
     assert counts == {
@@ -70,7 +74,7 @@ def test_one_table_of_a_subset_needs_no_other_table(jobs):
 def test_training_seeds_multiply_trained_rows_only(jobs):
     counts = grouped(jobs("results/table_mini.csv", "--config", "train_seeds=[0,1]"))
     assert counts["train"] == 2 * TRAINED
-    assert counts["sample"] == ROWS + 16  # not the six controls that train nothing
+    assert counts["sample"] == ROWS + (ROWS - 6)  # not the six controls that train nothing
 
 
 def test_more_sampling_seeds_are_no_more_jobs(jobs):
@@ -301,7 +305,7 @@ def test_rows_without_a_network_take_no_gpu(snakemake):
     done = snakemake("results/table_mini.csv", "--config", "device=cuda", "-n", "-p")
     text = done.stdout + done.stderr
     devices = re.findall(r"latent3d (?:sample --system|train) (\S+) .*--device (\S+)", text)
-    networks = ["latent3d", "ldm3dg", "ldm3dg_corrected", "edm", "gdm", "geoldm", "graphldm"]
+    networks = ["latent3d", "oneshot", "ldm3dg", "ldm3dg_corrected", "edm", "gdm", "geoldm", "graphldm"]
     assert set(devices) == {*((system, "cuda") for system in networks), ("controls", "cpu")}
 
 

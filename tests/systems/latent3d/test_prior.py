@@ -4,7 +4,7 @@ import torch
 from latent3d.config import Row, hyperparameters
 from latent3d.diffusion.streams import Streams
 from latent3d.run import Run
-from latent3d.systems.latent3d.fitting import _fit_codes
+from latent3d.systems.latent3d.fitting import fit_codes
 from latent3d.systems.latent3d.models import latent_diffusion
 
 H = {
@@ -29,7 +29,7 @@ def test_codes_are_drawn_from_their_density_given_others(network, conditions, tm
     h = hyperparameters(
         Row(base="latent3d", overrides={"diffusion_3d": {**H, "network": network}}), "diffusion_3d", "quick"
     )
-    result, more = _fit_codes("diffusion_3d", codes[:, None], given[:, :conditions], 2, h, Run(0, tmp_path))
+    result, more = fit_codes("diffusion_3d", codes[:, None], given[:, :conditions], 2, h, Run(0, tmp_path))
     model = latent_diffusion("diffusion_3d", **more, h=h)
     model.load_state_dict(result.weights)
     model.eval()

@@ -19,7 +19,7 @@ def encode_conformers(
     x = positions if positions is not None else conformers.mirrored if mirror else conformers.positions
     sizes = conformers.batch.atom_counts
     out = torch.zeros(len(sizes), model.code.latent)
-    for rows in _by_size(sizes, 4 * BATCH):
+    for rows in by_size(sizes, 4 * BATCH):
         width = int(sizes[rows].max())
         batch = conformers.batch.select(rows, width).to(device)
         out[rows] = model.encode(batch, x[rows, :width].to(device)).cpu()
@@ -31,7 +31,7 @@ def decode_conformers(model: GeometricAutoencoder, graphs: list[Graph], z: torch
     """Molecules of graphs with the positions that the decoder gives them from z_3d [M, latent]."""
     sizes = torch.tensor([len(graph) for graph in graphs])
     out: dict[int, Molecule] = {}
-    for rows in _by_size(sizes, BATCH):
+    for rows in by_size(sizes, BATCH):
         batch = pad_graphs([graphs[i] for i in rows]).to(z.device)
         positions, _, _ = model.decode(batch, z[rows.to(z.device)])
         for i, x in zip(rows.tolist(), positions.cpu().numpy(), strict=True):
@@ -52,6 +52,6 @@ def decode_usable(
     return molecules, status
 
 
-def _by_size(sizes: torch.Tensor, batch_size: int) -> list[torch.Tensor]:
+def by_size(sizes: torch.Tensor, batch_size: int) -> list[torch.Tensor]:
     """Rows sorted by size, in batches."""
     return list(torch.argsort(sizes, stable=True).split(batch_size)) if len(sizes) else []

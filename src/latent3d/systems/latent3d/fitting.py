@@ -21,7 +21,7 @@ from latent3d.systems.latent3d.models import (
     topological_autoencoder,
 )
 from latent3d.systems.latent3d.topology import encode_graphs, read_sequences
-from latent3d.training.loop import Losses, TrainingResult, train
+from latent3d.training.loop import Losses, LossOfRows, TrainingResult, train
 
 Found = TypeVar("Found", Conformers, list[Graph])
 
@@ -68,23 +68,30 @@ def _fit_geometry(
     data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     conformers = nonempty(read_conformers(data))
-    batch = conformers.batch.to(run.device)
-    positions, mirrored = conformers.positions.to(run.device), conformers.mirrored.to(run.device)
     sizes = conformers.batch.atom_counts.numpy()
     max_heavy = max(graph.heavy for graph in conformers.graphs)
     torch.manual_seed(run.seed)
     model = geometric_autoencoder(max_heavy, hyperparameters).to(run.device)
-    compile_layers(*model.encoder, *model.decoder)
+    compile_layers(*model.encoder.blocks, *model.decoder)
+    loss = conformer_loss(conformers, run.device)
+    return train("geometry", model, sizes, loss, hyperparameters, run), {"max_heavy": max_heavy}
+
+
+def conformer_loss(conformers: Conformers, device: str) -> LossOfRows:
+    """A training step of an autoencoder of conformers: its loss on some of them, half of them mirrored."""
+    batch = conformers.batch.to(device)
+    positions, mirrored = conformers.positions.to(device), conformers.mirrored.to(device)
+    sizes = conformers.batch.atom_counts.numpy()
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
         width = int(sizes[rows].max())
-        # The mirror image of a conformer is as good a conformer: half of what is seen is mirrored.
-        mirror = (torch.rand(len(rows), generator=generator) < 0.5).to(run.device)[:, None, None]
-        rows = rows.to(run.device)
+        # The mirror image of a conformer is as good a conformer.
+        mirror = (torch.rand(len(rows), generator=generator) < 0.5).to(device)[:, None, None]
+        rows = rows.to(device)
         x = torch.where(mirror, mirrored[rows, :width], positions[rows, :width])
         return model(batch.select(rows, width), x, generator)
 
-    return train("geometry", model, sizes, loss, hyperparameters, run), {"max_heavy": max_heavy}
+    return loss
 
 
 def _fit_diffusion_2d(
@@ -92,7 +99,7 @@ def _fit_diffusion_2d(
 ) -> tuple[TrainingResult, dict[str, Any]]:
     topology = load_topology(weights["topology"], run.device)
     z_2d = encode_graphs(topology, nonempty(read_graphs(data))).to(run.device)
-    return _fit_codes("diffusion_2d", z_2d[:, None], z_2d[:, :0], topology.grammar.max_atoms, hyperparameters, run)
+    return fit_codes("diffusion_2d", z_2d[:, None], z_2d[:, :0], topology.grammar.max_atoms, hyperparameters, run)
 
 
 def _fit_diffusion_3d(
@@ -103,10 +110,10 @@ def _fit_diffusion_3d(
     z_2d = encode_graphs(topology, conformers.graphs).to(run.device)
     # Every molecule and its mirror image.
     z_3d = torch.stack([encode_conformers(geometry, conformers, mirror) for mirror in (False, True)], 1)
-    return _fit_codes("diffusion_3d", z_3d.to(run.device), z_2d, geometry.code.heavy, hyperparameters, run)
+    return fit_codes("diffusion_3d", z_3d.to(run.device), z_2d, geometry.code.heavy, hyperparameters, run)
 
 
-def _fit_codes(
+def fit_codes(
     stage: str, codes: torch.Tensor, given: torch.Tensor, slots: int, hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Diffusion of codes [M, K, D], K equally good ones per molecule, given [M, C]; made of so many slots."""

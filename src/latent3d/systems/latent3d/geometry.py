@@ -3,10 +3,6 @@
 z_3d is a vector of fixed size: a few numbers for each place in the canonical order of heavy atoms (zero where a
 molecule has fewer).
 
-Encoder: a transformer whose pair features are the distance and the position of every atom in the local frame of every
-other; they do not change under rotation and translation, and one component changes sign under reflection, so z_3d is
-SE(3)-invariant and knows the hand of a molecule.
-
 Decoder: sees the graph and z_3d, nothing else. A graph transformer proposes coordinates and predicts the distances of
 all pairs at most three bonds apart; unrolled spring steps then pull the coordinates to these distances. The springs are
 part of the network (trained through a few steps, run longer at inference), not a force field.
@@ -20,11 +16,9 @@ from latent3d.nets.precision import full_precision
 from latent3d.nets.self_supervision import SelfSupervision
 from latent3d.nets.transformer import TransformerBlock, padding_bias
 from latent3d.systems.latent3d.embedding import MAX_NUMBER, GraphEmbedding
+from latent3d.systems.latent3d.encoder import NEAR_PATH, ConformerEncoder, local_positions, pair_distances
 from latent3d.systems.latent3d.graphs import GraphBatch
 from latent3d.systems.latent3d.slots import SlotCode, supervised
-
-SPRING_PATH = 3  # bonds
-RADIAL = 24
 
 
 class GeometricAutoencoder(nn.Module):
@@ -46,10 +40,7 @@ class GeometricAutoencoder(nn.Module):
         super().__init__()
         self.beta = beta
         self.spring_steps, self.spring_steps_inference = spring_steps, spring_steps_inference
-        self.encoder_embed = GraphEmbedding(width, heads, labels=max_heavy)
-        self.encoder_pairs = nn.Sequential(nn.Linear(RADIAL + 3, width // 2), nn.GELU(), nn.Linear(width // 2, heads))
-        self.encoder_nodes = nn.Sequential(nn.Linear(RADIAL + 3, width // 2), nn.GELU(), nn.Linear(width // 2, width))
-        self.encoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers - 1))
+        self.encoder = ConformerEncoder(max_heavy, width, layers - 1, heads)
         self.code = SlotCode(width, max_heavy, atom_latent)
         self.self_supervision = SelfSupervision(
             self_supervision, self_supervision_weight, self.code.latent, width, MAX_NUMBER
@@ -71,22 +62,9 @@ class GeometricAutoencoder(nn.Module):
         with torch.no_grad():
             self.reference_distance.weight.copy_(torch.tensor([1.0, 1.3, 2.3, 3.0]).repeat(16)[:, None])
 
-    def states(self, graphs: GraphBatch, positions: torch.Tensor, hidden: torch.Tensor | None = None) -> torch.Tensor:
-        """[B, N, D] of the atoms of conformers [B, N, 3]; what hidden atoms [B, N] are is not seen."""
-        h, pairs = self.encoder_embed(graphs, hidden)
-        features = invariant_features(graphs, positions)  # [B, N, N, RADIAL + 3]
-        bias = (pairs + self.encoder_pairs(features)).permute(0, 3, 1, 2) + padding_bias(graphs.mask)
-        neighbours = (graphs.paths <= SPRING_PATH) & graphs.mask[:, None] & graphs.mask[:, :, None]
-        # Tell apart by path length what would else be one sum over near atoms.
-        messages = self.encoder_nodes(features) * neighbours[..., None]
-        h = h + messages.sum(2) / 4
-        for block in self.encoder:
-            h = block(h, bias)
-        return h
-
     def encode(self, graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
         """z_3d [B, latent] of conformers [B, N, 3]: the mean of the posterior."""
-        return self.code(self.states(graphs, positions), graphs).mean()
+        return self.code(self.encoder(graphs, positions), graphs).mean()
 
     def decode(
         self, graphs: GraphBatch, z: torch.Tensor, spring_steps: int | None = None
@@ -113,7 +91,7 @@ class GeometricAutoencoder(nn.Module):
         pair = pair + pair.transpose(1, 2)
         shift, stiffness = self.to_distance(pair).float().unbind(-1)
         kind = graphs.orders.long() + 4 * graphs.aromatic.long() + 8 * graphs.conjugated.long()
-        path = graphs.paths.long().clamp(max=SPRING_PATH)
+        path = graphs.paths.long().clamp(max=NEAR_PATH)
         distances = self.reference_distance(kind * 4 + path)[..., 0] + shift
         weights = near_pairs(graphs) * torch.exp(stiffness.clamp(-4, 4)) * (4.0 ** (1 - path))
         steps = self.spring_steps_inference if spring_steps is None else spring_steps
@@ -123,12 +101,12 @@ class GeometricAutoencoder(nn.Module):
         self, graphs: GraphBatch, positions: torch.Tensor, generator: torch.Generator
     ) -> dict[str, torch.Tensor]:
         """Loss of one batch and its parts. positions [B, N, 3], angstrom."""
-        states = self.states(graphs, positions)
+        states = self.encoder(graphs, positions)
         posterior = self.code(states, graphs)
         z, kl = posterior.draw(generator), posterior.kl()
         final, proposal, distances = self.decode(graphs, z, self.spring_steps)
         near = near_pairs(graphs)
-        by_path = near * (2.0 ** (1 - graphs.paths.clamp(max=SPRING_PATH).float()))
+        by_path = near * (2.0 ** (1 - graphs.paths.clamp(max=NEAR_PATH).float()))
         true = pair_distances(positions)
 
         def near_error(d: torch.Tensor) -> torch.Tensor:
@@ -148,7 +126,7 @@ class GeometricAutoencoder(nn.Module):
         }
 
         def encode(graphs: GraphBatch, hidden: torch.Tensor) -> torch.Tensor:
-            return self.states(graphs, positions, hidden)
+            return self.encoder(graphs, positions, hidden)
 
         return supervised(self.self_supervision, losses, self.code, graphs, states, encode, generator)
 
@@ -165,14 +143,9 @@ def frame_aligned_error(graphs: GraphBatch, predicted: torch.Tensor, true: torch
 
 
 def near_pairs(graphs: GraphBatch) -> torch.Tensor:
-    """[B, N, N] float, 1 for pairs of different atoms at most SPRING_PATH bonds apart."""
+    """[B, N, N] float, 1 for pairs of different atoms at most NEAR_PATH bonds apart."""
     both = graphs.mask[:, None] & graphs.mask[:, :, None]
-    return (both & (graphs.paths <= SPRING_PATH) & (graphs.paths > 0)).float()
-
-
-def pair_distances(positions: torch.Tensor) -> torch.Tensor:
-    """[B, N, N] distances; the gradient is finite where two atoms coincide."""
-    return ((positions[:, :, None] - positions[:, None]) ** 2).sum(-1).add(1e-8).sqrt()
+    return (both & (graphs.paths <= NEAR_PATH) & (graphs.paths > 0)).float()
 
 
 def relax_springs(positions: torch.Tensor, distances: torch.Tensor, weights: torch.Tensor, steps: int) -> torch.Tensor:
@@ -189,41 +162,3 @@ def relax_springs(positions: torch.Tensor, distances: torch.Tensor, weights: tor
             pull = share * (distances / d - 1)
             positions = positions + 0.75 * (pull.sum(-1, keepdim=True) * positions - pull @ positions)
     return positions
-
-
-def invariant_features(graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
-    """SE(3)-invariant, reflection-sensitive pair features [B, N, N, RADIAL + 3].
-
-    Radial basis of the distance, and the direction to atom j in the local frame of atom i. The frame is spanned by the
-    positions of i's first two neighbours in canonical order (a hydrogen: its bearer and the bearer's neighbour). Its
-    second and third axes are not normalised: they fade out smoothly as the neighbours become collinear.
-    """
-    d = pair_distances(positions)
-    centres = torch.linspace(0.8, 8.0, RADIAL, device=d.device)
-    radial = torch.exp(-(((d[..., None] - centres) / 0.45) ** 2))
-    return torch.cat([radial, local_positions(graphs, positions) / (1 + d[..., None])], -1)
-
-
-def local_positions(graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
-    """Position of atom j in the local frame of atom i: [B, i, j, 3], angstrom (see `invariant_features`)."""
-    difference = positions[:, None] - positions[:, :, None]  # x_j - x_i
-    j, k = frame_atoms(graphs)
-    u, v = (_unit(torch.gather(difference, 2, a[..., None, None].expand(-1, -1, 1, 3))[:, :, 0]) for a in (j, k))
-    third = torch.linalg.cross(u, v)
-    frame = torch.stack([u, torch.linalg.cross(third, u), third], -2)  # [B, N, 3, 3]
-    with full_precision(positions):
-        return difference @ frame.transpose(-1, -2)
-
-
-def frame_atoms(graphs: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two atoms [B, N] each that span the frame of every atom: the nearest in the graph, ties by canonical order."""
-    size = graphs.mask.shape[1]
-    index = torch.arange(size, device=graphs.mask.device)
-    usable = graphs.mask[:, None] & (index[None, :, None] != index[None, None])
-    rank = torch.where(usable, graphs.paths.long() * size + index, 10**6)
-    nearest = rank.topk(min(2, size), dim=-1, largest=False).indices
-    return nearest[..., 0], nearest[..., -1]
-
-
-def _unit(v: torch.Tensor) -> torch.Tensor:
-    return v / v.square().sum(-1, keepdim=True).add(1e-8).sqrt()

@@ -19,6 +19,7 @@ from latent3d.molecules.rdkit import sanitised
 
 MAX_PATH = 7  # bonds; longer shortest paths share one class
 RING_SIZES = (3, 4, 5, 6, 7)
+CHARGE_SHIFT = 8  # of charges in a batch, where integers have no sign
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ class GraphBatch:
     """B graphs padded to N atoms, as tensors (integers as uint8 until a network embeds them).
 
     numbers, charges, valences, ordinals: [B, N]; parents [B, N] int64; orders, aromatic, conjugated, paths: [B, N, N];
-    rings: [B, N, 5]; mask: [B, N] bool, True for atoms. Charges are stored shifted by +8.
+    rings: [B, N, 5]; mask: [B, N] bool, True for atoms. Charges are stored shifted by CHARGE_SHIFT.
     """
 
     numbers: torch.Tensor
@@ -251,7 +252,7 @@ def pad_graphs(graphs: list[Graph], width: int | None = None) -> GraphBatch:
     square = (width, width)
     return GraphBatch(
         numbers=stack("numbers", (width,), np.uint8),
-        charges=stack("charges", (width,), np.uint8, shift=8),
+        charges=stack("charges", (width,), np.uint8, shift=CHARGE_SHIFT),
         valences=stack("valences", (width,), np.uint8),
         ordinals=stack("ordinals", (width,), np.uint8),
         parents=stack("parents", (width,), np.int64),
@@ -279,14 +280,14 @@ class Conformers:
     index: np.ndarray
 
 
-def read_conformers(molecules: Molecules, max_heavy: int | None = None) -> Conformers:
-    """Molecules with a usable graph (of at most `max_heavy` heavy atoms) and finite coordinates, in canonical order."""
+def read_conformers(molecules: Molecules, max_heavy: int | None = None, max_atoms: int | None = None) -> Conformers:
+    """Molecules with a usable graph (of at most so many heavy atoms, so many atoms) and finite coordinates."""
     graphs, positions, mirrored, index = [], [], [], []
     for i, molecule in enumerate(molecules):
         graph = canonical_graph(molecule)
         if graph is None or not np.isfinite(molecule.positions).all():
             continue
-        if max_heavy is not None and graph.heavy > max_heavy:
+        if graph.heavy > (max_heavy or graph.heavy) or len(graph) > (max_atoms or len(graph)):
             continue
         x = molecule.positions[graph.source].astype(np.float64)
         x -= x.mean(0)

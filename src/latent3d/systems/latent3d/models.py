@@ -14,28 +14,27 @@ from latent3d.systems.latent3d.topology import TopologicalAutoencoder
 from latent3d.training.weights import read_weights, ready
 
 
-def _check_heads(stage: str, h: dict[str, Any]) -> None:
+def check_heads(stage: str, h: dict[str, Any]) -> None:
+    """Raises UserError where the heads of attention do not divide the width of a stage."""
     if h["width"] % h["heads"]:
         raise UserError(f"{stage}.width ({h['width']}) must be a multiple of {stage}.heads ({h['heads']}).")
 
 
-def _self_supervision(h: dict[str, Any]) -> dict[str, Any]:
-    # Weights that were released before there was a choice lack it.
-    return {name: h[name] for name in ("self_supervision", "self_supervision_weight") if name in h}
+SELF_SUPERVISION = ("self_supervision", "self_supervision_weight")
 
 
 def topological_autoencoder(grammar: Grammar, h: dict[str, Any]) -> TopologicalAutoencoder:
     """An untrained topological autoencoder with the hyper-parameters h of its stage."""
-    _check_heads("topology", h)
-    names = ("atom_latent", "width", "layers", "heads", "beta")
-    return TopologicalAutoencoder(grammar, **{name: h[name] for name in names}, **_self_supervision(h))
+    check_heads("topology", h)
+    names = ("atom_latent", "width", "layers", "heads", "beta", *SELF_SUPERVISION)
+    return TopologicalAutoencoder(grammar, **{name: h[name] for name in names})
 
 
 def geometric_autoencoder(max_heavy: int, h: dict[str, Any]) -> GeometricAutoencoder:
     """An untrained geometric autoencoder with the hyper-parameters h of its stage."""
-    _check_heads("geometry", h)
+    check_heads("geometry", h)
     names = ("atom_latent", "width", "layers", "heads", "beta", "spring_steps", "spring_steps_inference")
-    return GeometricAutoencoder(max_heavy, **{name: h[name] for name in names}, **_self_supervision(h))
+    return GeometricAutoencoder(max_heavy, **{name: h[name] for name in (*names, *SELF_SUPERVISION)})
 
 
 def latent_diffusion(stage: str, dimension: int, condition: int, slots: int, h: dict[str, Any]) -> LatentDiffusion:
@@ -43,7 +42,7 @@ def latent_diffusion(stage: str, dimension: int, condition: int, slots: int, h: 
     if h["network"] == "mlp":
         network = ResidualMLP(dimension, condition, h["width"], h["blocks"])
     else:
-        _check_heads(stage, h)
+        check_heads(stage, h)
         network = SlotTransformer(dimension, condition, slots, h["width"], h["blocks"], h["heads"])
     return LatentDiffusion(network, dimension, condition, h["objective"], h["schedule"])
 
@@ -61,7 +60,7 @@ def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     """The geometric autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
     model = ready(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
-    compile_layers(*model.encoder, *model.decoder)
+    compile_layers(*model.encoder.blocks, *model.decoder)
     return model
 
 

@@ -1,0 +1,7 @@
+"""One-shot autoencoder: a whole molecule from one vector, no cascade. See README.md."""
+
+from latent3d.systems.oneshot.fitting import fit
+from latent3d.systems.oneshot.reconstruction import reconstruct
+from latent3d.systems.oneshot.sampling import sampler
+
+__all__ = ["fit", "reconstruct", "sampler"]

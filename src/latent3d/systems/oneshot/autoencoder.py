@@ -1,0 +1,110 @@
+"""One-shot autoencoder: graph and conformer -> one vector z -> all atoms, bonds and coordinates at once.
+
+Encoder and decoder are built of latent3d's blocks; what is left out is its cascade (a graph first, then a conformer of
+that graph), its slots (a few numbers per atom), its grammar and its springs. Nothing makes the decoded bonds fit the
+valences of the decoded atoms.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from latent3d.molecules.molecules import Molecule
+from latent3d.nets.alignment import aligned_square_error
+from latent3d.nets.gaussian import GaussianCode, draw, kl_divergence
+from latent3d.nets.transformer import TransformerBlock
+from latent3d.systems.latent3d.encoder import ConformerEncoder
+from latent3d.systems.latent3d.graphs import GraphBatch
+from latent3d.systems.oneshot.atoms import ABSENT, BOND_CLASSES, AtomClasses
+
+
+class OneShotAutoencoder(nn.Module):
+    """Conformers [B, N, 3] (angstrom) with their graphs to z [B, latent], and z to molecules of <= `places` atoms."""
+
+    def __init__(
+        self,
+        classes: AtomClasses,
+        places: int,
+        max_heavy: int,
+        latent: int,
+        width: int,
+        layers: int,
+        heads: int,
+        beta: float,
+        position_weight: float,
+    ) -> None:
+        super().__init__()
+        self.classes, self.places, self.max_heavy, self.latent = classes, places, max_heavy, latent
+        self.beta, self.position_weight = beta, position_weight
+        self.encoder = ConformerEncoder(max_heavy, width, layers, heads)
+        self.code = GaussianCode(2 * width, 2 * width, latent)
+
+        self.place = nn.Parameter(0.02 * torch.randn(places, width))
+        self.from_code = nn.Sequential(nn.Linear(latent, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.decoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
+        # Each place also reads the code for itself: what is common to all places is all that they would have else.
+        self.own = nn.Linear(latent, places * (width // 8))
+        self.own_in = nn.Linear(width // 8, width)
+        self.norm = nn.LayerNorm(width)
+        self.to_class, self.to_position = nn.Linear(width, len(classes)), nn.Linear(width, 3)
+        self.pair_sum, self.pair_product = nn.Linear(width, width // 2), nn.Linear(width, width // 2)
+        self.to_bond = nn.Sequential(nn.Linear(width // 2, width // 2), nn.GELU(), nn.Linear(width // 2, BOND_CLASSES))
+
+    def posterior(self, graphs: GraphBatch, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance [B, latent] of z, from mean and maximum over the atoms."""
+        h, mask = self.encoder(graphs, positions), graphs.mask[..., None]
+        mean = (h * mask).sum(1) / mask.sum(1)
+        return self.code(torch.cat([mean, h.masked_fill(~mask, -torch.inf).amax(1)], 1))
+
+    def encode(self, graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
+        """z [B, latent], the mean of the posterior."""
+        return self.posterior(graphs, positions)[0]
+
+    def predict(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """z [B, latent] -> logits of atoms [B, P, C] and of bonds [B, P, P, 4], positions [B, P, 3] of P places."""
+        own = self.own_in(self.own(z).unflatten(1, (self.places, -1)))
+        h = self.place + self.from_code(z)[:, None] + own
+        nothing = h.new_zeros(1, 1, 1, 1)  # no place is hidden
+        for block in self.decoder:
+            h = block(h, nothing)
+        h = self.norm(h)
+        left, product = self.pair_sum(h), self.pair_product(h)
+        pairs = left[:, :, None] + left[:, None] + product[:, :, None] * product[:, None]
+        return self.to_class(h).float(), self.to_bond(pairs).float(), 2 * self.to_position(h).float()
+
+    def forward(
+        self, graphs: GraphBatch, positions: torch.Tensor, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        """Negative evidence bound (nats per molecule, the KL term weighted by beta, places by position_weight)."""
+        gaussian = self.posterior(graphs, positions)
+        z, kl = draw(*gaussian, generator), kl_divergence(*gaussian)
+        atom_logits, bond_logits, x = self.predict(z)
+        width, count = graphs.mask.shape[1], len(z)
+        classes = self.classes.read(graphs, self.places)
+        atoms = F.cross_entropy(atom_logits.flatten(0, 1), classes.flatten(), reduction="sum") / count
+        pairs = (graphs.mask[:, None] & graphs.mask[:, :, None]).triu(1)
+        orders = graphs.orders.long().clamp(max=BOND_CLASSES - 1)
+        bonds = F.cross_entropy(bond_logits[:, :width, :width].permute(0, 3, 1, 2), orders, reduction="none")
+        bonds = (bonds * pairs).sum() / count
+        square = aligned_square_error(x[:, :width], positions, graphs.mask)
+        right = (atom_logits.argmax(-1) == classes).all(1)
+        right &= ((bond_logits[:, :width, :width].argmax(-1) == orders) | ~pairs).all((1, 2))
+        return {
+            "loss": atoms + bonds + self.position_weight * (square * graphs.mask.sum(1)).mean() + self.beta * kl,
+            "atoms": atoms,
+            "bonds": bonds,
+            "rmsd2": square.mean(),
+            "kl": kl,
+            "exact": right.float().mean(),
+        }
+
+    @torch.no_grad()
+    def decode(self, z: torch.Tensor) -> tuple[list[Molecule], torch.Tensor]:
+        """The likeliest atoms and bonds of codes [B, latent], one molecule each; positions of all places [B, P, 3]."""
+        atoms, bonds, x = (part.cpu() for part in self.predict(z))
+        # At least one atom: the likeliest of the first place.
+        first = atoms[:, 0, ABSENT + 1 :].argmax(-1) + 1
+        classes = atoms.argmax(-1)
+        classes[:, 0] = torch.where(classes[:, 0] == ABSENT, first, classes[:, 0])
+        arrays = (part.numpy() for part in (classes, bonds.argmax(-1), x))
+        return [self.classes.molecule(*parts) for parts in zip(*arrays, strict=True)], x

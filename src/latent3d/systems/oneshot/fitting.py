@@ -1,0 +1,38 @@
+"""Training of the two stages: what data each sees and what a step is."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latent3d.molecules.molecules import Molecules
+from latent3d.nets.compiling import compile_layers
+from latent3d.run import Run
+from latent3d.systems.latent3d.fitting import conformer_loss, fit_codes, nonempty
+from latent3d.systems.latent3d.graphs import read_conformers
+from latent3d.systems.oneshot.atoms import AtomClasses
+from latent3d.systems.oneshot.models import autoencoder, load_autoencoder
+from latent3d.systems.oneshot.reconstruction import encode
+from latent3d.training.loop import TrainingResult, train
+
+
+def fit(
+    stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+) -> tuple[TrainingResult, dict[str, Any]]:
+    """Train one stage; returns the result and what the weights file must know beside the hyper-parameters."""
+    conformers = nonempty(read_conformers(data.split("train")))
+    if stage == "diffusion":
+        model = load_autoencoder(weights["autoencoder"], run.device)
+        # Every molecule and its mirror image.
+        z = torch.stack([encode(model, conformers, x) for x in (conformers.positions, conformers.mirrored)], 1)
+        return fit_codes(stage, z.to(run.device), z[:, 0, :0].to(run.device), 1, hyperparameters, run)
+    sizes = conformers.batch.atom_counts.numpy()
+    known = {
+        "kinds": AtomClasses.of(conformers.graphs).kinds,
+        "places": int(sizes.max()),
+        "max_heavy": max(graph.heavy for graph in conformers.graphs),
+    }
+    torch.manual_seed(run.seed)
+    model = autoencoder(**known, h=hyperparameters).to(run.device)
+    compile_layers(*model.encoder.blocks, *model.decoder)
+    return train(stage, model, sizes, conformer_loss(conformers, run.device), hyperparameters, run), known

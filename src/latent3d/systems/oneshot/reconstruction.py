@@ -1,0 +1,61 @@
+"""Encoding and decoding of given molecules: how much the one code carries, and its symmetries."""
+
+from pathlib import Path
+
+import torch
+
+from latent3d.molecules.molecules import Molecules
+from latent3d.nets.alignment import rotation_matrix
+from latent3d.run import Run
+from latent3d.systems import Reconstruction
+from latent3d.systems.latent3d.conformers import by_size
+from latent3d.systems.latent3d.fitting import nonempty
+from latent3d.systems.latent3d.graphs import Conformers, read_conformers
+from latent3d.systems.oneshot.autoencoder import OneShotAutoencoder
+from latent3d.systems.oneshot.models import load_autoencoder
+
+BATCH = 200  # molecules encoded or decoded together
+
+
+@torch.no_grad()
+def encode(model: OneShotAutoencoder, conformers: Conformers, positions: torch.Tensor) -> torch.Tensor:
+    """z [M, latent] of conformers at positions [M, N, 3], on the CPU."""
+    device, sizes = model.place.device, conformers.batch.atom_counts
+    out = torch.zeros(len(sizes), model.latent)
+    for rows in by_size(sizes, BATCH):
+        width = int(sizes[rows].max())
+        batch = conformers.batch.select(rows, width).to(device)
+        out[rows] = model.encode(batch, positions[rows, :width].to(device)).cpu()
+    return out
+
+
+def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Reconstruction:
+    """Encode and decode molecules. Coordinates are judged place by place, whatever atoms were decoded there.
+
+    There is no decoding of a conformer of a given graph, hence none from the codes of other molecules. Molecules with
+    more atoms or heavy atoms than any of training are left out of `index`.
+    """
+    model = load_autoencoder(weights["autoencoder"], run.device)
+    conformers = nonempty(read_conformers(molecules, model.max_heavy, model.places))
+    z = encode(model, conformers, conformers.positions)
+    rotation = rotation_matrix(torch.randn(1, 4, generator=torch.Generator().manual_seed(run.seed)))[0]
+
+    def change(positions: torch.Tensor) -> float:
+        return float(((encode(model, conformers, positions) - z).norm(dim=1) / z.norm(dim=1)).mean())
+
+    decoded = [model.decode(part.to(run.device)) for part in z.split(BATCH)]
+    places = torch.cat([x for _, x in decoded]).numpy()
+    return Reconstruction(
+        index=conformers.index,
+        reference=[
+            graph.to_molecule(x[: len(graph)].numpy())
+            for graph, x in zip(conformers.graphs, conformers.positions, strict=True)
+        ],
+        graphs=[molecule for part, _ in decoded for molecule in part],
+        conformers=[graph.to_molecule(x[: len(graph)]) for graph, x in zip(conformers.graphs, places, strict=True)],
+        shuffled=None,
+        latent_2d=model.latent,
+        latent_3d=0,  # the same numbers
+        rotation_error=change(conformers.positions @ rotation.T),
+        reflection_change=change(conformers.mirrored),
+    )

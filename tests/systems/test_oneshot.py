@@ -1,0 +1,112 @@
+"""The one-shot autoencoder: classes and back, what its loss and decoder see, from training to samples."""
+
+import numpy as np
+import pytest
+import torch
+
+from latent3d.config import Row, hyperparameters
+from latent3d.molecules.molecules import from_list
+from latent3d.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.nets.alignment import rotation_matrix
+from latent3d.run import Run
+from latent3d.systems import oneshot
+from latent3d.systems.latent3d.graphs import read_conformers
+from latent3d.systems.oneshot.atoms import ABSENT, AtomClasses
+from latent3d.systems.oneshot.autoencoder import OneShotAutoencoder
+from latent3d.training.weights import write_weights
+
+SMILES = ["CCO", "C[C@H](O)F", "c1ccncc1", "C[N+](=O)[O-]", "C#N", "O"]
+TINY = {"width": 16, "layers": 1, "heads": 2, "latent": 8, "steps": 5, "batch_size": 4, "warmup": 2}
+
+
+@pytest.fixture(scope="module")
+def conformers(from_smiles):
+    return read_conformers(from_list([from_smiles(text) for text in SMILES]))
+
+
+def autoencoder(conformers, latent=32, width=64):
+    torch.manual_seed(0)
+    places, heavy = conformers.batch.mask.shape[1], max(graph.heavy for graph in conformers.graphs)
+    return OneShotAutoencoder(AtomClasses.of(conformers.graphs), places, heavy, latent, width, 2, 4, 0.01, 1.0)
+
+
+def smiles_of(molecule):
+    mol = sanitised(molecule)
+    return None if mol is None else canonical_smiles(mol)
+
+
+def test_classes_and_bonds_make_the_molecules_they_came_from(conformers):
+    kinds, batch = AtomClasses.of(conformers.graphs), conformers.batch
+    assert (7, 1) in kinds.kinds and (8, -1) in kinds.kinds and (9, 0) in kinds.kinds
+    classes = kinds.read(batch, batch.mask.shape[1] + 3)
+    assert (classes[:, -3:] == ABSENT).all()
+    assert ((classes[:, :-3] != ABSENT) == batch.mask).all()
+    bonds = torch.nn.functional.pad(batch.orders, (0, 3, 0, 3)).numpy()
+    x = torch.nn.functional.pad(conformers.positions, (0, 0, 0, 3)).numpy()
+    for row, graph in enumerate(conformers.graphs):
+        made = kinds.molecule(classes[row].numpy(), bonds[row], x[row])
+        expected = graph.to_molecule(conformers.positions[row, : len(graph)].numpy())
+        for name in ("atomic_numbers", "formal_charges", "bonds", "bond_orders", "positions"):
+            assert np.array_equal(getattr(made, name), getattr(expected, name)), name
+
+
+def test_codes_do_not_turn_with_the_molecule_and_know_its_hand(conformers):
+    model, batch, x = autoencoder(conformers).eval(), conformers.batch, conformers.positions
+    turn = rotation_matrix(torch.randn(1, 4, generator=torch.Generator().manual_seed(1)))[0]
+    with torch.no_grad():
+        z, turned, mirrored = (model.encode(batch, y) for y in (x, x @ turn.T, conformers.mirrored))
+    assert ((turned - z).norm(dim=1) / z.norm(dim=1)).max() < 1e-4
+    assert (mirrored - z)[SMILES.index("C[C@H](O)F")].norm() > 10 * (turned - z).norm(dim=1).max()
+
+
+def test_overfits_a_few_molecules_and_decodes_them_whole(conformers):
+    model, generator = autoencoder(conformers), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    for _ in range(400):
+        losses = model(conformers.batch, conformers.positions, generator)
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        optimizer.step()
+    assert losses["exact"] == 1
+    model.eval()
+    molecules, x = model.decode(model.encode(conformers.batch, conformers.positions))
+    assert x.shape == (len(SMILES), model.places, 3)
+    for molecule, graph, true in zip(molecules, conformers.graphs, conformers.positions, strict=True):
+        expected = graph.to_molecule(true[: len(graph)].numpy())
+        assert smiles_of(molecule) == smiles_of(expected)
+        distances = [np.linalg.norm(p[:, None] - p[None], axis=-1) for p in (molecule.positions, expected.positions)]
+        assert np.abs(distances[0] - distances[1]).mean() < 0.15
+
+
+def test_the_loss_sees_every_part(conformers):
+    model, batch = autoencoder(conformers).eval(), conformers.batch
+
+    def found(x):
+        return model(batch, x, torch.Generator().manual_seed(0))
+
+    parts = found(conformers.positions)
+    atoms = batch.mask.sum(1)
+    assert parts["loss"].item() > (parts["atoms"] + parts["bonds"] + parts["rmsd2"] * atoms.min()).item()
+    assert found(2 * conformers.positions)["rmsd2"] > 2 * parts["rmsd2"]
+
+
+def test_from_training_to_samples(dataset, tmp_path):
+    files = {}
+    for stage in ("autoencoder", "diffusion"):
+        changed = TINY if stage == "autoencoder" else {"width": 16, "blocks": 1, "steps": 5, "batch_size": 4}
+        h = hyperparameters(Row(base="oneshot", overrides={stage: changed}), stage, "quick")
+        result, more = oneshot.fit(stage, dataset, dict(files), h, Run(0, tmp_path / stage))
+        files[stage] = tmp_path / f"{stage}.safetensors"
+        write_weights(files[stage], result.weights, "oneshot", stage, h, **more)
+    h = hyperparameters(Row(base="oneshot"), "sampling", "quick")
+    draw = oneshot.sampler(files, None, h, Run(0, tmp_path), None)
+    whole, part = draw(range(0, 120), 3), draw(range(95, 110), 3)
+    assert (whole.table["status"] == "ok").all()
+    for molecule, expected in zip(part, [whole[i] for i in range(95, 110)], strict=True):
+        assert np.array_equal(molecule.positions, expected.positions)
+    assert not np.array_equal(draw(range(3), 4).positions, whole.take(np.arange(3)).positions)
+    found = oneshot.reconstruct(files, dataset.split("test"), Run(0, tmp_path))
+    assert len(found.graphs) == len(found.reference) == len(found.conformers) == len(found.index) > 0
+    assert found.rotation_error < 1e-4
+    for reference, conformer in zip(found.reference, found.conformers, strict=True):
+        assert np.array_equal(reference.atomic_numbers, conformer.atomic_numbers)
