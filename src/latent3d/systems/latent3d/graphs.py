@@ -7,6 +7,7 @@ z_2d does not depend on the order of atoms in a file; z_3d may, where heavy atom
 the conformer.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
@@ -280,14 +281,14 @@ class Conformers:
     index: np.ndarray
 
 
-def read_conformers(molecules: Molecules, max_heavy: int | None = None, max_atoms: int | None = None) -> Conformers:
+def read_conformers(molecules: Molecules, max_heavy: float = math.inf, max_atoms: float = math.inf) -> Conformers:
     """Molecules with a usable graph (of at most so many heavy atoms, so many atoms) and finite coordinates."""
     graphs, positions, mirrored, index = [], [], [], []
     for i, molecule in enumerate(molecules):
         graph = canonical_graph(molecule)
         if graph is None or not np.isfinite(molecule.positions).all():
             continue
-        if graph.heavy > (max_heavy or graph.heavy) or len(graph) > (max_atoms or len(graph)):
+        if graph.heavy > max_heavy or len(graph) > max_atoms:
             continue
         x = molecule.positions[graph.source].astype(np.float64)
         x -= x.mean(0)
