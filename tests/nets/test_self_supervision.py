@@ -47,6 +47,20 @@ def test_two_views_at_their_temperature():
     assert two_view_loss(torch.eye(3), torch.eye(3).roll(1, 0)).item() == pytest.approx(math.log(math.e**10 + 1))
 
 
+def test_a_molecule_alone_has_nothing_to_differ_from():
+    code = torch.randn(1, 3, requires_grad=True)
+    loss = two_view_loss(code, code)
+    loss.backward()
+    assert loss == 0 and code.grad.isfinite().all()
+
+
+def test_cosines_keep_their_precision_under_autocast():
+    first, second = torch.randn(8, 16, generator=generator(1)), torch.randn(8, 16, generator=generator(2))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = two_view_loss(first, second)
+    assert mixed.dtype == torch.float32 and mixed.item() == pytest.approx(two_view_loss(first, second).item())
+
+
 def test_only_hidden_atoms_are_to_be_said():
     classes, hidden = torch.tensor([0, 1, 2, 1]), torch.tensor([True, False, False, True])
     logits = torch.full((4, 3), -30.0)

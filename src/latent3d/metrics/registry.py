@@ -325,8 +325,8 @@ AUTOENCODER = [
     _rate("chirality_recovered", "Stereocentres whose handedness comes back."),
     _rate("chirality_recovered_shuffled", "The same with the z_3d of another molecule.", direction=""),
     Quantity("n_stereocentres", meaning="Stereocentres of the held-out molecules.", spread=False),
-    Quantity("latent_2d", meaning="Numbers in z_2d.", spread=False),
-    Quantity("latent_3d", meaning="Numbers in z_3d.", spread=False),
+    Quantity("latent_2d", meaning="Numbers in z_2d, or in the one code of graph and conformer.", spread=False),
+    Quantity("latent_3d", meaning="Numbers in z_3d; 0: one code, positions are compared place by place.", spread=False),
     Quantity("rotation_error", "", "down", "Relative change of z_3d under random rotations."),
     Quantity("reflection_change", "", "up", "Relative change of z_3d under reflection: 0 would lose chirality."),
 ]

@@ -1,4 +1,4 @@
-"""Self-supervised regularisation of autoencoders: a further term of the loss, on the encoder alone.
+"""Self-supervised regularisation of autoencoders: a further term of the loss, on what the encoder makes.
 
 `global_local` is LDM-3DG's (You et al. 2024); `two_view` is that of GraphCL (You et al. 2020, projection head and
 temperature of its experiments on molecules), with views in which the attributes of some atoms are hidden;
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from latent3d.nets.precision import full_precision
 
 DROPPED = 0.2
 """Share of the atoms that are left out of a local view, or whose attributes a view hides."""
@@ -110,7 +112,10 @@ def masked_loss(logits: torch.Tensor, classes: torch.Tensor, hidden: torch.Tenso
 
 
 def _contrast(a: torch.Tensor, b: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
-    cosines = F.normalize(a.float(), dim=1) @ F.normalize(b.float(), dim=1).T / temperature
+    if len(a) < 2:  # nothing to differ from
+        return 0 * (a.sum() + b.sum())
+    with full_precision(a):
+        cosines = F.normalize(a.float(), dim=1) @ F.normalize(b.float(), dim=1).T / temperature
     own = torch.eye(len(a), dtype=torch.bool, device=a.device)
     return (cosines.masked_fill(own, -torch.inf).logsumexp(1) - cosines.diagonal()).mean()
 

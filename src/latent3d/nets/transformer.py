@@ -19,12 +19,12 @@ class TransformerBlock(nn.Module):
         self.feed_forward = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
 
-    def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """x [B, N, D], bias [B or 1, H or 1, N, N] added to the attention logits (-inf masks)."""
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """x [B, N, D], bias [B or 1, H or 1, N, N] added to the attention logits (-inf masks; None: nothing)."""
         x = x + self.attend(self.norms[0](x), bias)
         return x + self.feed_forward(self.norms[1](x))
 
-    def attend(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    def attend(self, x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Multi-head self-attention. x [B, N, D] -> [B, N, D]."""
         return self.out(attention(self.qkv(x), bias, self.heads))
 

@@ -36,10 +36,12 @@ class Reconstruction:
         index: [R] rows of the molecules that could be encoded, among those given.
         reference: the molecules themselves, in the system's own atom order.
         graphs: decoded from z_2d (positions NaN).
-        conformers: decoded from z_3d and the true graph, in the atom order of `reference`.
+        conformers: decoded from z_3d and the true graph, in the atom order of `reference` (of one code for both: the
+            decoded coordinates of the same places, whatever atoms were decoded there).
         shuffled: the same with the codes z_3d of other molecules: what the code adds to the graph; None where codes
             cannot be exchanged.
-        latent_2d, latent_3d: code widths (of points: for as many as the largest training molecule has atoms).
+        latent_2d, latent_3d: code widths (of points: for as many as the largest training molecule has atoms; of one
+            code for both, its width and 0).
         rotation_error, reflection_change: mean relative change of z_3d under a rotation, and under reflection (of
             points: after turning them back).
     """

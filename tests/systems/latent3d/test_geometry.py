@@ -1,4 +1,5 @@
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -144,3 +145,29 @@ def test_self_supervision_adds_its_term(conformers, method):
     found["self_supervision"].backward()
     assert all(p.grad is None for p in model.decoder.parameters())
     assert model.encoder.embed.number.weight.grad.abs().sum() > 0
+
+
+def test_what_hidden_atoms_are_is_not_seen(model, conformers):
+    batch, x = conformers.batch, conformers.positions
+    hidden = batch.mask & (torch.arange(batch.mask.shape[1]) % 3 == 0)
+    changed = {"numbers": 17, "charges": 9, "ordinals": 2}
+    other = replace(
+        batch, **{name: torch.where(hidden, value, getattr(batch, name)) for name, value in changed.items()}
+    )
+    with torch.no_grad():
+        embedded = [model.encoder.embed(graphs, hidden)[0][hidden] for graphs in (batch, other)]
+        seen, without = model.encoder(batch, x, hidden), model.encoder(batch, x)
+    torch.testing.assert_close(*embedded)
+    assert not torch.allclose(seen, without)
+
+
+def test_networks_start_alike_with_and_without_self_supervision():
+    def drawn(*more):
+        torch.manual_seed(0)
+        return GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20, *more).state_dict()
+
+    plain = drawn()
+    for method in ("global_local", "two_view", "masked_attributes"):
+        more = drawn(method, 0.5)
+        assert all(torch.equal(more[name], value) for name, value in plain.items())
+        assert set(more) > set(plain)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 from latent3d.molecules.molecules import EMPTY, Molecule
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
@@ -12,13 +13,16 @@ BATCH = 50  # molecules decoded together
 
 @torch.no_grad()
 def encode_conformers(
-    model: GeometricAutoencoder, conformers: Conformers, mirror: bool = False, positions: torch.Tensor | None = None
+    model: nn.Module, conformers: Conformers, mirror: bool = False, positions: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """z_3d [M, latent] on the CPU of all conformers, of their mirror images, or at other positions [M, N, 3]."""
+    """Codes [M, latent] on the CPU of all conformers, of their mirror images, or at other positions [M, N, 3].
+
+    The model has `encode` of graphs and positions, and the width `latent` of its codes.
+    """
     device = next(model.parameters()).device
     x = positions if positions is not None else conformers.mirrored if mirror else conformers.positions
     sizes = conformers.batch.atom_counts
-    out = torch.zeros(len(sizes), model.code.latent)
+    out = torch.zeros(len(sizes), model.latent)
     for rows in by_size(sizes, 4 * BATCH):
         width = int(sizes[rows].max())
         batch = conformers.batch.select(rows, width).to(device)

@@ -41,9 +41,11 @@ class GraphEmbedding(nn.Module):
             + self.hydrogens(hydrogens)
             + self.rings(graphs.rings.float())
         )
+        if self.ordinal is not None:
+            node = node + self.ordinal(graphs.ordinals.long())  # tells hydrogens from heavy atoms
         if hidden is not None:
             node = node.masked_fill(hidden[..., None], 0)
         if self.label is not None:
-            node = node + self.label(graphs.parents) + self.ordinal(graphs.ordinals.long())
+            node = node + self.label(graphs.parents)
         kind = graphs.orders.long() + 4 * graphs.aromatic.long() + 8 * graphs.conjugated.long()
         return node, self.bond(kind) + self.path(graphs.paths.long())

@@ -18,7 +18,7 @@ from latent3d.nets.transformer import TransformerBlock, padding_bias
 from latent3d.systems.latent3d.embedding import MAX_NUMBER, GraphEmbedding
 from latent3d.systems.latent3d.encoder import NEAR_PATH, ConformerEncoder, local_positions, pair_distances
 from latent3d.systems.latent3d.graphs import GraphBatch
-from latent3d.systems.latent3d.slots import SlotCode, supervised
+from latent3d.systems.latent3d.slots import SlotCode, with_self_supervision
 
 
 class GeometricAutoencoder(nn.Module):
@@ -42,9 +42,7 @@ class GeometricAutoencoder(nn.Module):
         self.spring_steps, self.spring_steps_inference = spring_steps, spring_steps_inference
         self.encoder = ConformerEncoder(max_heavy, width, layers - 1, heads)
         self.code = SlotCode(width, max_heavy, atom_latent)
-        self.self_supervision = SelfSupervision(
-            self_supervision, self_supervision_weight, self.code.latent, width, MAX_NUMBER
-        )
+        self.latent = self.code.latent
 
         pair_width = width // 2
         self.decoder_embed = GraphEmbedding(width, pair_width, labels=max_heavy)
@@ -61,6 +59,9 @@ class GeometricAutoencoder(nn.Module):
         self.reference_distance = nn.Embedding(16 * 4, 1)
         with torch.no_grad():
             self.reference_distance.weight.copy_(torch.tensor([1.0, 1.3, 2.3, 3.0]).repeat(16)[:, None])
+        self.self_supervision = SelfSupervision(
+            self_supervision, self_supervision_weight, self.code.latent, width, MAX_NUMBER
+        )
 
     def encode(self, graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
         """z_3d [B, latent] of conformers [B, N, 3]: the mean of the posterior."""
@@ -105,16 +106,10 @@ class GeometricAutoencoder(nn.Module):
         posterior = self.code(states, graphs)
         z, kl = posterior.draw(generator), posterior.kl()
         final, proposal, distances = self.decode(graphs, z, self.spring_steps)
-        near = near_pairs(graphs)
-        by_path = near * (2.0 ** (1 - graphs.paths.clamp(max=NEAR_PATH).float()))
         true = pair_distances(positions)
-
-        def near_error(d: torch.Tensor) -> torch.Tensor:
-            return ((d - true).abs() * by_path).sum() / by_path.sum()
-
         aligned = aligned_square_error(final, positions, graphs.mask).mean()
         first = aligned_square_error(proposal, positions, graphs.mask).mean()
-        springs, geometry = near_error(distances), near_error(pair_distances(final))
+        springs, geometry = (near_distance_error(graphs, d, true) for d in (distances, pair_distances(final)))
         frames = frame_aligned_error(graphs, final, positions) + frame_aligned_error(graphs, proposal, positions)
         losses = {
             "loss": 0.5 * aligned + 0.25 * first + frames + 4 * springs + 4 * geometry + self.beta * kl,
@@ -128,7 +123,7 @@ class GeometricAutoencoder(nn.Module):
         def encode(graphs: GraphBatch, hidden: torch.Tensor) -> torch.Tensor:
             return self.encoder(graphs, positions, hidden)
 
-        return supervised(self.self_supervision, losses, self.code, graphs, states, encode, generator)
+        return with_self_supervision(self.self_supervision, losses, self.code, graphs, states, encode, generator)
 
 
 def frame_aligned_error(graphs: GraphBatch, predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
@@ -140,6 +135,12 @@ def frame_aligned_error(graphs: GraphBatch, predicted: torch.Tensor, true: torch
     pairs = graphs.mask[:, None] & graphs.mask[:, :, None]
     error = local_positions(graphs, predicted) - local_positions(graphs, true)
     return (error.square().sum(-1).add(1e-4).sqrt() * pairs).sum() / pairs.sum()
+
+
+def near_distance_error(graphs: GraphBatch, distances: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """Mean error, angstrom, of distances [B, N, N] of near pairs, halved with each further bond between them."""
+    by_path = near_pairs(graphs) * (2.0 ** (1 - graphs.paths.clamp(max=NEAR_PATH).float()))
+    return ((distances - true).abs() * by_path).sum() / by_path.sum()
 
 
 def near_pairs(graphs: GraphBatch) -> torch.Tensor:

@@ -61,7 +61,7 @@ class SlotPosterior:
         return kl_divergence(mean.flatten(1), log_variance.flatten(1))
 
 
-def supervised(
+def with_self_supervision(
     term: SelfSupervision,
     losses: dict[str, torch.Tensor],
     code: SlotCode,

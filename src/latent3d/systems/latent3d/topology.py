@@ -17,7 +17,7 @@ from latent3d.nets.transformer import TransformerBlock, padding_bias
 from latent3d.systems.latent3d.embedding import MAX_NUMBER, MAX_VALENCE, GraphEmbedding
 from latent3d.systems.latent3d.grammar import PAD, Builder, Grammar
 from latent3d.systems.latent3d.graphs import Graph, GraphBatch, pad_graphs
-from latent3d.systems.latent3d.slots import SlotCode, supervised
+from latent3d.systems.latent3d.slots import SlotCode, with_self_supervision
 
 FEATURES = 6  # of Builder.features
 
@@ -82,9 +82,6 @@ class TopologicalAutoencoder(nn.Module):
         self.embed = GraphEmbedding(width, heads, labels=n)
         self.encoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
         self.code = SlotCode(width, n, atom_latent)
-        self.self_supervision = SelfSupervision(
-            self_supervision, self_supervision_weight, self.code.latent, width, MAX_NUMBER
-        )
 
         self.slot = nn.Linear(atom_latent, width)
         self.place = nn.Embedding(n, width)
@@ -96,6 +93,9 @@ class TopologicalAutoencoder(nn.Module):
         self.decoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.logits = nn.Linear(width, grammar.size)
+        self.self_supervision = SelfSupervision(
+            self_supervision, self_supervision_weight, self.code.latent, width, MAX_NUMBER
+        )
 
     def states(self, graphs: GraphBatch, hidden: torch.Tensor | None = None) -> torch.Tensor:
         """[B, N, D] of the atoms of heavy-atom graphs; what hidden atoms [B, N] are is not seen."""
@@ -143,7 +143,7 @@ class TopologicalAutoencoder(nn.Module):
         nll = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=PAD, reduction="sum") / len(z)
         correct = (logits.argmax(-1) == tokens) | (tokens == PAD)
         losses = {"loss": nll + self.beta * kl, "nll": nll, "kl": kl, "exact": correct.all(1).float().mean()}
-        return supervised(self.self_supervision, losses, self.code, graphs, states, self.states, generator)
+        return with_self_supervision(self.self_supervision, losses, self.code, graphs, states, self.states, generator)
 
     @torch.no_grad()
     def decode(self, z: torch.Tensor) -> Builder:

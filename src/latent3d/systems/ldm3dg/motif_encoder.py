@@ -35,9 +35,9 @@ class MotifEncoder(nn.Module):
         atoms = self.atoms(batch.atoms, hidden)
         motifs, pairs = motifs.index_select(0, batch.used_of), pairs.index_select(0, batch.used_of)
         if hidden is not None:
-            unknown = torch.zeros(len(pairs), dtype=torch.bool, device=hidden.device)
-            unknown[batch.member_motif[hidden[batch.member_atom]]] = True
-            motifs, pairs = (x.masked_fill(unknown[:, None], 0) for x in (motifs, pairs))
+            members = hidden[batch.member_atom].to(torch.int64)
+            unknown = members.new_zeros(len(pairs)).index_add(0, batch.member_motif, members)[:, None] > 0
+            motifs, pairs = (x.masked_fill(unknown, 0) for x in (motifs, pairs))
         members = atoms.new_zeros(len(batch.pair), atoms.shape[1])
         members = members.index_add(0, batch.member_motif, atoms.index_select(0, batch.member_atom))
         x = self.attachment(torch.cat([pairs, members], 1))

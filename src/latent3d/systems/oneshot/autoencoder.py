@@ -13,7 +13,8 @@ from latent3d.molecules.molecules import Molecule
 from latent3d.nets.alignment import aligned_square_error
 from latent3d.nets.gaussian import GaussianCode, draw, kl_divergence
 from latent3d.nets.transformer import TransformerBlock
-from latent3d.systems.latent3d.encoder import ConformerEncoder
+from latent3d.systems.latent3d.encoder import ConformerEncoder, pair_distances
+from latent3d.systems.latent3d.geometry import frame_aligned_error, near_distance_error
 from latent3d.systems.latent3d.graphs import GraphBatch
 from latent3d.systems.oneshot.atoms import ABSENT, BOND_CLASSES, AtomClasses
 
@@ -64,9 +65,8 @@ class OneShotAutoencoder(nn.Module):
         """z [B, latent] -> logits of atoms [B, P, C] and of bonds [B, P, P, 4], positions [B, P, 3] of P places."""
         own = self.own_in(self.own(z).unflatten(1, (self.places, -1)))
         h = self.place + self.from_code(z)[:, None] + own
-        nothing = h.new_zeros(1, 1, 1, 1)  # no place is hidden
         for block in self.decoder:
-            h = block(h, nothing)
+            h = block(h, None)
         h = self.norm(h)
         left, product = self.pair_sum(h), self.pair_product(h)
         pairs = left[:, :, None] + left[:, None] + product[:, :, None] * product[:, None]
@@ -75,7 +75,7 @@ class OneShotAutoencoder(nn.Module):
     def forward(
         self, graphs: GraphBatch, positions: torch.Tensor, generator: torch.Generator
     ) -> dict[str, torch.Tensor]:
-        """Negative evidence bound (nats per molecule, the KL term weighted by beta, places by position_weight)."""
+        """Loss: nats per molecule of atoms and bonds, errors of positions, KL term; and its parts."""
         gaussian = self.posterior(graphs, positions)
         z, kl = draw(*gaussian, generator), kl_divergence(*gaussian)
         atom_logits, bond_logits, x = self.predict(z)
@@ -86,14 +86,19 @@ class OneShotAutoencoder(nn.Module):
         orders = graphs.orders.long().clamp(max=BOND_CLASSES - 1)
         bonds = F.cross_entropy(bond_logits[:, :width, :width].permute(0, 3, 1, 2), orders, reduction="none")
         bonds = (bonds * pairs).sum() / count
-        square = aligned_square_error(x[:, :width], positions, graphs.mask)
+        x = x[:, :width]
+        square = aligned_square_error(x, positions, graphs.mask).mean()
+        frames = frame_aligned_error(graphs, x, positions)
+        near = near_distance_error(graphs, pair_distances(x), pair_distances(positions))
         right = (atom_logits.argmax(-1) == classes).all(1)
         right &= ((bond_logits[:, :width, :width].argmax(-1) == orders) | ~pairs).all((1, 2))
         return {
-            "loss": atoms + bonds + self.position_weight * (square * graphs.mask.sum(1)).mean() + self.beta * kl,
+            "loss": atoms + bonds + self.position_weight * (square + frames + 4 * near) + self.beta * kl,
             "atoms": atoms,
             "bonds": bonds,
-            "rmsd2": square.mean(),
+            "rmsd2": square,
+            "frames": frames,
+            "distances": near,
             "kl": kl,
             "exact": right.float().mean(),
         }

@@ -8,11 +8,11 @@ import torch
 from latent3d.molecules.molecules import Molecules
 from latent3d.nets.compiling import compile_layers
 from latent3d.run import Run
+from latent3d.systems.latent3d.conformers import encode_conformers
 from latent3d.systems.latent3d.fitting import conformer_loss, fit_codes, nonempty
 from latent3d.systems.latent3d.graphs import read_conformers
 from latent3d.systems.oneshot.atoms import AtomClasses
 from latent3d.systems.oneshot.models import autoencoder, load_autoencoder
-from latent3d.systems.oneshot.reconstruction import encode
 from latent3d.training.loop import TrainingResult, train
 
 
@@ -24,7 +24,7 @@ def fit(
     if stage == "diffusion":
         model = load_autoencoder(weights["autoencoder"], run.device)
         # Every molecule and its mirror image.
-        z = torch.stack([encode(model, conformers, x) for x in (conformers.positions, conformers.mirrored)], 1)
+        z = torch.stack([encode_conformers(model, conformers, mirror) for mirror in (False, True)], 1)
         return fit_codes(stage, z.to(run.device), z[:, 0, :0].to(run.device), 1, hyperparameters, run)
     sizes = conformers.batch.atom_counts.numpy()
     known = {

@@ -8,25 +8,12 @@ from latent3d.molecules.molecules import Molecules
 from latent3d.nets.alignment import rotation_matrix
 from latent3d.run import Run
 from latent3d.systems import Reconstruction
-from latent3d.systems.latent3d.conformers import by_size
+from latent3d.systems.latent3d.conformers import encode_conformers
 from latent3d.systems.latent3d.fitting import nonempty
-from latent3d.systems.latent3d.graphs import Conformers, read_conformers
-from latent3d.systems.oneshot.autoencoder import OneShotAutoencoder
+from latent3d.systems.latent3d.graphs import read_conformers
 from latent3d.systems.oneshot.models import load_autoencoder
 
-BATCH = 200  # molecules encoded or decoded together
-
-
-@torch.no_grad()
-def encode(model: OneShotAutoencoder, conformers: Conformers, positions: torch.Tensor) -> torch.Tensor:
-    """z [M, latent] of conformers at positions [M, N, 3], on the CPU."""
-    device, sizes = model.place.device, conformers.batch.atom_counts
-    out = torch.zeros(len(sizes), model.latent)
-    for rows in by_size(sizes, BATCH):
-        width = int(sizes[rows].max())
-        batch = conformers.batch.select(rows, width).to(device)
-        out[rows] = model.encode(batch, positions[rows, :width].to(device)).cpu()
-    return out
+BATCH = 200  # molecules decoded together
 
 
 def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Reconstruction:
@@ -37,11 +24,11 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
     """
     model = load_autoencoder(weights["autoencoder"], run.device)
     conformers = nonempty(read_conformers(molecules, model.max_heavy, model.places))
-    z = encode(model, conformers, conformers.positions)
+    z = encode_conformers(model, conformers)
     rotation = rotation_matrix(torch.randn(1, 4, generator=torch.Generator().manual_seed(run.seed)))[0]
 
-    def change(positions: torch.Tensor) -> float:
-        return float(((encode(model, conformers, positions) - z).norm(dim=1) / z.norm(dim=1)).mean())
+    def change(**changed: torch.Tensor | bool) -> float:
+        return float(((encode_conformers(model, conformers, **changed) - z).norm(dim=1) / z.norm(dim=1)).mean())
 
     decoded = [model.decode(part.to(run.device)) for part in z.split(BATCH)]
     places = torch.cat([x for _, x in decoded]).numpy()
@@ -56,6 +43,6 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
         shuffled=None,
         latent_2d=model.latent,
         latent_3d=0,  # the same numbers
-        rotation_error=change(conformers.positions @ rotation.T),
-        reflection_change=change(conformers.mirrored),
+        rotation_error=change(positions=conformers.positions @ rotation.T),
+        reflection_change=change(mirror=True),
     )
