@@ -33,8 +33,9 @@ setup: .venv/.complete
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Small networks train side by side, one core each.
 demo: setup
-	$(BIN)/snakemake --cores all --configfile config/quickstart.yaml
+	$(BIN)/snakemake --cores all --set-threads train=1 --configfile config/quickstart.yaml
 
 test: setup
 	$(BIN)/python -m pytest
