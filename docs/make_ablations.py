@@ -34,12 +34,12 @@ relaxation energy: median of GFN2-xTB. `data_test` draws {count} of 404 molecule
 COMMENTS = """
 - **Network evaluations.** 25 of DPM-Solver++ or of DDIM and 100 of DDIM cannot be told apart.
 - **Objective.** Noise (`eps`) is worse than `v` in conformations and in their relaxation energy.
-- **Width of z_2d.** Half of it costs exact reconstruction and relaxation energy; samples are more often new. Half the width
-  of z_3d costs next to nothing.
+- **Width of z_2d.** Half of it costs exact reconstruction and relaxation energy; samples are more often new. Half
+  the width of z_3d costs next to nothing.
 - **KL term of z_2d.** Ten times its weight costs 5 points of exact reconstruction and FCD.
 - **Springs.** Eight steps at inference, as many as in training, instead of 60: 3 points of stability, 1.6 kcal/mol.
-- **Network.** At the same steps the transformer makes more new molecules and a worse FCD than the MLP, and its conformations
-  relax further. FCD is against the training molecules: a row that repeats more of them has an advantage in it.
+- **Network.** At the same steps the transformer makes more new molecules and a worse FCD than the MLP, and its
+  conformations relax further. FCD is against the training molecules: a row that repeats more of them has an advantage.
 - **EMA.** No effect that is seen here: the learning rate decays to nearly nothing.
 """
 
