@@ -10,33 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from latent3d.config import Row, hyperparameters
 from latent3d.files import hash_file
 from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
 
-HYPERPARAMETERS = {
-    "topology": {
-        **{"atom_latent": 2, "width": 32, "layers": 2, "heads": 4, "beta": 0.01, "steps": 120, "batch_size": 4},
-        **{"learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False, "warmup": 5},
-        **{"decay": "linear", "clip": 1.0, "ema": 0.99},
-    },
-    "geometry": {
-        **{"atom_latent": 2, "width": 32, "layers": 2, "heads": 4, "beta": 0.001, "spring_steps": 2},
-        **{"spring_steps_inference": 5, "steps": 40, "batch_size": 4},
-        **{"learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False, "warmup": 5},
-        **{"decay": "linear", "clip": 1.0, "ema": 0.99},
-    },
-    "diffusion_2d": {
-        **{"width": 32, "blocks": 2, "objective": "v", "schedule": "cosine", "steps": 40, "batch_size": 4},
-        **{"learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False, "warmup": 5},
-        **{"decay": "linear", "clip": 1.0, "ema": 0.99},
-    },
-    "diffusion_3d": {
-        **{"width": 32, "blocks": 2, "objective": "v", "schedule": "cosine", "steps": 40, "batch_size": 4},
-        **{"learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False, "warmup": 5},
-        **{"decay": "linear", "clip": 1.0, "ema": 0.99},
-    },
+COMMON = {
+    **{"steps": 40, "batch_size": 4, "learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False},
+    **{"warmup": 5, "decay": "linear", "clip": 1.0, "ema": 0.99},
+}
+NETWORK = {"atom_latent": 2, "width": 32, "layers": 2, "heads": 4}
+SMALL = {
+    "topology": {**COMMON, **NETWORK, "beta": 0.01, "steps": 120},
+    "geometry": {**COMMON, **NETWORK, "beta": 0.001, "spring_steps": 2, "spring_steps_inference": 5},
+    "diffusion_2d": {**COMMON, "width": 32, "blocks": 2},
+    "diffusion_3d": {**COMMON, "width": 32, "blocks": 2, "network": "mlp"},
     "sampling": {"sampler": "ddpm", "steps": 10},
 }
+HYPERPARAMETERS = {stage: hyperparameters(Row(base="latent3d", overrides=SMALL), stage, "quick") for stage in SMALL}
 TRAIN = """
 import sys, json
 from pathlib import Path
