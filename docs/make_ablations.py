@@ -36,7 +36,7 @@ COMMENTS = """
 - **Objective.** Noise (`eps`) is worse than `v` in conformations and in their relaxation energy.
 - **Width of z_2d.** Half of it costs exact reconstruction and relaxation energy; samples are more often new. Half
   the width of z_3d costs next to nothing.
-- **Size.** With autoencoders of half the width graphs come back as well, but conformations suffer most of all: 9.7 kcal/mol.
+- **Size.** With autoencoders of half the width graphs come back as well, but conformations suffer most: 9.7 kcal/mol.
 - **KL term of z_2d.** Ten times its weight costs 5 points of exact reconstruction and FCD.
 - **Springs.** Eight steps at inference, as many as in training, instead of 60: 3 points of stability, 1.6 kcal/mol.
 - **Network.** At the same steps the transformer makes more new molecules and a worse FCD than the MLP, and its
