@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import torch
 
+from latent3d.diffusion.guidance import Autoguided
 from latent3d.diffusion.objectives import Denoiser, NoiseLevel
 
 SAMPLERS = ("ddpm", "ddim", "dpmpp")
@@ -12,7 +13,7 @@ SAMPLERS = ("ddpm", "ddim", "dpmpp")
 
 @torch.no_grad()
 def sample(
-    denoiser: Denoiser, noise: Callable[[], torch.Tensor], steps: int, sampler: str, *given: torch.Tensor
+    denoiser: Denoiser | Autoguided, noise: Callable[[], torch.Tensor], steps: int, sampler: str, *given: torch.Tensor
 ) -> torch.Tensor:
     """Draw samples [B, ...].
 

@@ -31,26 +31,34 @@ def encode_conformers(
 
 
 @torch.no_grad()
-def decode_conformers(model: GeometricAutoencoder, graphs: list[Graph], z: torch.Tensor) -> list[Molecule]:
-    """Molecules of graphs with the positions that the decoder gives them from z_3d [M, latent]."""
+def decode_conformers(
+    model: GeometricAutoencoder, graphs: list[Graph], z: torch.Tensor, cycles: int = 0
+) -> list[Molecule]:
+    """Molecules of graphs with the positions that the decoder gives them from z_3d [M, latent].
+
+    In each further cycle they are encoded and decoded again: an autoencoder moves what is unlike its data towards them.
+    """
     sizes = torch.tensor([len(graph) for graph in graphs])
     out: dict[int, Molecule] = {}
     for rows in by_size(sizes, BATCH):
         batch = pad_graphs([graphs[i] for i in rows]).to(z.device)
         positions, _, _ = model.decode(batch, z[rows.to(z.device)])
+        for _ in range(cycles):
+            positions, _, _ = model.decode(batch, model.encode(batch, positions))
         for i, x in zip(rows.tolist(), positions.cpu().numpy(), strict=True):
             out[i] = graphs[i].to_molecule(x[: len(graphs[i])])
     return [out[i] for i in range(len(graphs))]
 
 
 def decode_usable(
-    model: GeometricAutoencoder, graphs: list[Graph | None], z: torch.Tensor
+    model: GeometricAutoencoder, graphs: list[Graph | None], z: torch.Tensor, cycles: int = 0
 ) -> tuple[list[Molecule], list[str]]:
     """A molecule and a status for every decoded graph, None where there is none; z [usable, latent] of the others."""
     usable = [i for i, graph in enumerate(graphs) if graph is not None]
+    found = [graphs[i] for i in usable]
     molecules: list[Molecule] = [EMPTY] * len(graphs)
     status = ["decode_failed"] * len(graphs)
-    for i, molecule in zip(usable, decode_conformers(model, [graphs[i] for i in usable], z), strict=True):
+    for i, molecule in zip(usable, decode_conformers(model, found, z, cycles), strict=True):
         molecules[i] = molecule
         status[i] = "ok" if np.isfinite(molecule.positions).all() else "nan_coordinates"
     return molecules, status

@@ -1,5 +1,6 @@
-"""Training of the four stages: what data each sees and what a step is."""
+"""Training of the stages: what data each sees and what a step is."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,8 +34,10 @@ def fit(
     stages = {
         "topology": _fit_topology,
         "geometry": _fit_geometry,
-        "diffusion_2d": _fit_diffusion_2d,
-        "diffusion_3d": _fit_diffusion_3d,
+        "diffusion_2d": partial(_fit_codes_2d, stage),
+        "diffusion_3d": partial(_fit_codes_3d, stage),
+        "guide_2d": partial(_fit_codes_2d, stage),
+        "guide_3d": partial(_fit_codes_3d, stage),
     }
     return stages[stage](data.split("train"), weights, hyperparameters, run)
 
@@ -94,23 +97,23 @@ def conformer_loss(conformers: Conformers, device: str) -> LossOfRows:
     return loss
 
 
-def _fit_diffusion_2d(
-    data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+def _fit_codes_2d(
+    stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     topology = load_topology(weights["topology"], run.device)
     z_2d = encode_graphs(topology, nonempty(read_graphs(data))).to(run.device)
-    return fit_codes("diffusion_2d", z_2d[:, None], z_2d[:, :0], topology.grammar.max_atoms, hyperparameters, run)
+    return fit_codes(stage, z_2d[:, None], z_2d[:, :0], topology.grammar.max_atoms, hyperparameters, run)
 
 
-def _fit_diffusion_3d(
-    data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+def _fit_codes_3d(
+    stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
     conformers = nonempty(read_conformers(data))
     z_2d = encode_graphs(topology, conformers.graphs).to(run.device)
     # Every molecule and its mirror image.
     z_3d = torch.stack([encode_conformers(geometry, conformers, mirror) for mirror in (False, True)], 1)
-    return fit_codes("diffusion_3d", z_3d.to(run.device), z_2d, geometry.code.heavy, hyperparameters, run)
+    return fit_codes(stage, z_3d.to(run.device), z_2d, geometry.code.heavy, hyperparameters, run)
 
 
 def fit_codes(

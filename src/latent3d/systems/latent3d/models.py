@@ -64,6 +64,14 @@ def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     return model
 
 
+def load_guided_prior(path: Path, guide: Path, weight: float, device: str) -> LatentDiffusion:
+    """A latent diffusion model led away from a weaker one of the same codes (see `Autoguided`)."""
+    model = load_prior(path, device)
+    if weight != 1:
+        model.led_from(load_prior(guide, device), weight)
+    return model
+
+
 def load_prior(path: Path, device: str) -> LatentDiffusion:
     """A latent diffusion model of a weights file, ready for sampling."""
     state, metadata = read_weights(path)

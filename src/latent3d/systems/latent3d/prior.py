@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from latent3d.diffusion.codes import Standard
+from latent3d.diffusion.guidance import Autoguided
 from latent3d.diffusion.objectives import Denoiser
 from latent3d.diffusion.samplers import sample
 from latent3d.diffusion.streams import Streams
@@ -18,6 +19,7 @@ class LatentDiffusion(nn.Module):
         super().__init__()
         self.denoiser = Denoiser(network, objective, schedule, limit=8.0)
         self.codes, self.given = Standard(dimension), Standard(condition)
+        self.guided: Autoguided | None = None
 
     def forward(self, codes: torch.Tensor, given: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Diffusion loss of codes [B, D] given codes [B, C], with stratified times."""
@@ -27,7 +29,11 @@ class LatentDiffusion(nn.Module):
         error = self.denoiser.square_error(self.codes(codes), t.to(device), eps.to(device), self.given(given))
         return {"loss": error.mean()}
 
+    def led_from(self, weaker: "LatentDiffusion", weight: float) -> None:
+        """Draw with autoguidance from now on."""
+        self.guided = Autoguided(self.denoiser, weaker.denoiser, weight)
+
     def draw(self, given: torch.Tensor, streams: Streams, steps: int, sampler: str) -> torch.Tensor:
         """Codes [B, D] given codes [B, C], one per stream."""
         noise = partial(streams.normal, len(self.codes.mean))
-        return self.codes.restore(sample(self.denoiser, noise, steps, sampler, self.given(given)))
+        return self.codes.restore(sample(self.guided or self.denoiser, noise, steps, sampler, self.given(given)))

@@ -1,4 +1,7 @@
-"""Sampling: noise -> z_2d -> graph -> its own z_2d -> z_3d -> conformer. No coordinates, no force field come in."""
+"""Sampling: noise -> z_2d -> graph -> its own z_2d -> z_3d -> conformer. No coordinates, no force field come in.
+
+Both diffusions are led away from weaker ones (`guide_2d`, `guide_3d`); conformers go through their autoencoder again.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -14,7 +17,7 @@ from latent3d.systems.chunks import draw_in_chunks
 from latent3d.systems.latent3d.conformers import decode_usable
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.graphs import canonical_graph
-from latent3d.systems.latent3d.models import load_geometry, load_prior, load_topology
+from latent3d.systems.latent3d.models import load_geometry, load_guided_prior, load_topology
 from latent3d.systems.latent3d.prior import LatentDiffusion
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder, encode_graphs
 
@@ -28,8 +31,12 @@ def sampler(
 ) -> Draw:
     """Graphs from z_2d, then conformers from the graph and z_3d alone. `data` and `source` are not used."""
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
-    priors = [load_prior(weights[stage], run.device) for stage in ("diffusion_2d", "diffusion_3d")]
-    return draw_in_chunks(partial(_sample_chunk, topology, geometry, *priors, hyperparameters), run.device)
+    h = hyperparameters
+    priors = [
+        load_guided_prior(weights[f"diffusion_{code}"], weights[f"guide_{code}"], h[f"guidance_{code}"], run.device)
+        for code in ("2d", "3d")
+    ]
+    return draw_in_chunks(partial(_sample_chunk, topology, geometry, *priors, h), run.device)
 
 
 def _sample_chunk(
@@ -51,4 +58,4 @@ def _sample_chunk(
     # would fit another molecule.
     z_2d = encode_graphs(topology, found).to(streams.device)
     z_3d = prior_3d.draw(z_2d, streams.take(usable), steps, sampler)
-    return decode_usable(geometry, graphs, z_3d)
+    return decode_usable(geometry, graphs, z_3d, hyperparameters["cycles"])
