@@ -32,18 +32,18 @@ def encode_conformers(
 
 @torch.no_grad()
 def decode_conformers(
-    model: GeometricAutoencoder, graphs: list[Graph], z: torch.Tensor, cycles: int = 0
+    model: GeometricAutoencoder, graphs: list[Graph], z: torch.Tensor, decodings: int = 1
 ) -> list[Molecule]:
     """Molecules of graphs with the positions that the decoder gives them from z_3d [M, latent].
 
-    In each further cycle they are encoded and decoded again: an autoencoder moves what is unlike its data towards them.
+    Each further decoding is of the code of the conformers before: an autoencoder moves what is unlike its data to them.
     """
     sizes = torch.tensor([len(graph) for graph in graphs])
     out: dict[int, Molecule] = {}
     for rows in by_size(sizes, BATCH):
         batch = pad_graphs([graphs[i] for i in rows]).to(z.device)
         positions, _, _ = model.decode(batch, z[rows.to(z.device)])
-        for _ in range(cycles):
+        for _ in range(decodings - 1):
             positions, _, _ = model.decode(batch, model.encode(batch, positions))
         for i, x in zip(rows.tolist(), positions.cpu().numpy(), strict=True):
             out[i] = graphs[i].to_molecule(x[: len(graphs[i])])
@@ -51,14 +51,14 @@ def decode_conformers(
 
 
 def decode_usable(
-    model: GeometricAutoencoder, graphs: list[Graph | None], z: torch.Tensor, cycles: int = 0
+    model: GeometricAutoencoder, graphs: list[Graph | None], z: torch.Tensor, decodings: int = 1
 ) -> tuple[list[Molecule], list[str]]:
     """A molecule and a status for every decoded graph, None where there is none; z [usable, latent] of the others."""
     usable = [i for i, graph in enumerate(graphs) if graph is not None]
     found = [graphs[i] for i in usable]
     molecules: list[Molecule] = [EMPTY] * len(graphs)
     status = ["decode_failed"] * len(graphs)
-    for i, molecule in zip(usable, decode_conformers(model, found, z, cycles), strict=True):
+    for i, molecule in zip(usable, decode_conformers(model, found, z, decodings), strict=True):
         molecules[i] = molecule
         status[i] = "ok" if np.isfinite(molecule.positions).all() else "nan_coordinates"
     return molecules, status

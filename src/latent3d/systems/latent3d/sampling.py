@@ -58,4 +58,4 @@ def _sample_chunk(
     # would fit another molecule.
     z_2d = encode_graphs(topology, found).to(streams.device)
     z_3d = prior_3d.draw(z_2d, streams.take(usable), steps, sampler)
-    return decode_usable(geometry, graphs, z_3d, hyperparameters["cycles"])
+    return decode_usable(geometry, graphs, z_3d, hyperparameters["decodings"])
