@@ -22,8 +22,10 @@ stage topology
 stage geometry
 stage diffusion_2d topology
 stage diffusion_3d topology geometry
+stage guide_2d topology
+stage guide_3d topology geometry
 weights=()
-for name in topology geometry diffusion_2d diffusion_3d; do weights+=(--weights "$name=$OUT/$name.safetensors"); done
+for name in topology geometry diffusion_2d diffusion_3d guide_2d guide_3d; do weights+=(--weights "$name=$OUT/$name.safetensors"); done
 latent3d reconstruct latent3d --data "$DATA" --weights "topology=$OUT/topology.safetensors" \
   --weights "geometry=$OUT/geometry.safetensors" --device "$DEVICE" --out "$OUT/reconstruction.json" || exit $?
 latent3d sample --system latent3d --data "$DATA" "${weights[@]}" --preset "$PRESET" --count "$COUNT" \

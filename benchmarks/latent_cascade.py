@@ -29,7 +29,7 @@ from latent3d.sampling import CHUNK
 from latent3d.systems.latent3d import fitting
 from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.graphs import canonical_graph
-from latent3d.systems.latent3d.models import load_geometry, load_prior, load_topology
+from latent3d.systems.latent3d.models import load_geometry, load_guided_prior, load_topology
 from latent3d.systems.latent3d.topology import encode_graphs
 from latent3d.training.ema import ema_update
 from latent3d.training.optimizer import adamw, gradient_clip
@@ -128,7 +128,7 @@ def sampling(folder: Path, device: str, count: int, h: dict[str, Any]) -> pd.Dat
     """Seconds of each part of sampling `count` molecules, in the order of the work."""
     files = {stage: folder / f"{stage}.safetensors" for stage in system_defaults("latent3d").stages}
     topology, geometry = load_topology(files["topology"], device), load_geometry(files["geometry"], device)
-    prior_2d, prior_3d = (load_prior(files[stage], device) for stage in ("diffusion_2d", "diffusion_3d"))
+    prior_2d, prior_3d = (load_guided_prior(code, files, h, device) for code in ("2d", "3d"))
     steps, sampler = h["steps"], h["sampler"]
     spent: dict[str, float] = {}
 
@@ -149,7 +149,7 @@ def sampling(folder: Path, device: str, count: int, h: dict[str, Any]) -> pd.Dat
         found = [graphs[i] for i in usable]
         codes = timed("z_2d of the graphs", lambda: encode_graphs(topology, found).to(device))
         z_3d = timed("z_3d", lambda: prior_3d.draw(codes, streams.take(usable), steps, sampler))
-        timed("coordinates from z_3d", lambda: decode_conformers(geometry, found, z_3d))
+        timed("coordinates from z_3d", lambda: decode_conformers(geometry, found, z_3d, h["decodings"]))
 
     with torch.no_grad():
         chunk(0)  # warms up

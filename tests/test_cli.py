@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from latent3d import cli
+from latent3d.config import system_defaults
 from latent3d.molecules.parquet import write_parquet
 from latent3d.training.weights import write_weights
 
@@ -24,11 +25,7 @@ def folder(tmp_path_factory, dataset):
 TRAIN = ["train", "latent3d", "topology", "--data", "dataset.parquet", "--out", "x.safetensors"]
 SAMPLE = ["sample", "--system", "latent3d", "--data", "dataset.parquet", "--count", "5", "--seed", "0", "--out", "o"]
 RECONSTRUCT = ["reconstruct", "latent3d", "--data", "dataset.parquet", "--out", "r.json"]
-WEIGHTS = [
-    word
-    for stage in ("topology", "geometry", "diffusion_2d", "diffusion_3d")
-    for word in ("--weights", f"{stage}=junk.safetensors")
-]
+WEIGHTS = [word for stage in system_defaults("latent3d").stages for word in ("--weights", f"{stage}=junk.safetensors")]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +46,10 @@ WEIGHTS = [
         ([*TRAIN, "--device", "cuda:7"], "device"),
         ([*TRAIN, "--precision", "foo"], "precision: 'foo' is not one of 32-true, bf16-mixed"),
         ([*SAMPLE, *WEIGHTS], "junk.safetensors is not a weights file"),
-        ([*SAMPLE, *WEIGHTS[2:]], "give topology=FILE, geometry=FILE, diffusion_2d=FILE, diffusion_3d=FILE"),
+        (
+            [*SAMPLE, *WEIGHTS[2:]],
+            "give topology=FILE, geometry=FILE, diffusion_2d=FILE, diffusion_3d=FILE",
+        ),
         ([*SAMPLE, *WEIGHTS, "--hyperparameters", '{"sampler": "ddmp"}'], "Did you mean 'ddpm'"),
         (["reconstruct", "controls", "--data", "dataset.parquet", "--weights", "a=b", "--out", "r"], "no autoencoder"),
         (RECONSTRUCT, "give topology=FILE, geometry=FILE"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from latent3d.config import Row, hyperparameters
+from latent3d.config import Row, hyperparameters, system_defaults
 from latent3d.files import hash_file
 from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
 
@@ -24,6 +24,8 @@ SMALL = {
     "geometry": {**COMMON, **NETWORK, "beta": 0.001, "spring_steps": 2, "spring_steps_inference": 5},
     "diffusion_2d": {**COMMON, "width": 32, "blocks": 2},
     "diffusion_3d": {**COMMON, "width": 32, "blocks": 2, "network": "mlp"},
+    "guide_2d": {**COMMON, "width": 16, "blocks": 1},
+    "guide_3d": {**COMMON, "width": 16, "blocks": 1, "network": "mlp"},
     "sampling": {"sampler": "ddpm", "steps": 10},
 }
 HYPERPARAMETERS = {stage: hyperparameters(Row(base="latent3d", overrides=SMALL), stage, "quick") for stage in SMALL}
@@ -71,8 +73,7 @@ def train(folder, stage, name, *more):
 @pytest.fixture(scope="module")
 def weights(folder):
     found = {}
-    stages = {"topology": [], "geometry": [], "diffusion_2d": ["topology"], "diffusion_3d": ["topology", "geometry"]}
-    for stage, needs in stages.items():
+    for stage, needs in system_defaults("latent3d").stages.items():
         named = [word for need in needs for word in ("--needs", f"{need}={found[need]}")]
         found[stage], result = train(folder, stage, "whole", *named)
         assert result.returncode == 0, result.stderr

@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 # Rows of config.yaml, those with mmff, trained stages of all, autoencoders; variants of the sweep of steps.
-ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 26, 19, 41, 14, 30
+ROWS, RELAXED, TRAINED, AUTOENCODERS, VARIANTS = 27, 19, 45, 14, 30
 
 
 def grouped(counts):
@@ -57,7 +57,7 @@ def test_quickstart_is_one_dataset_without_download(jobs):
     del counts["total"]
     # Without GeoLDM's trained encoder, the self-supervised variants and the one-shot autoencoder; the point models as
     # they are made.
-    fewer = {"rows": ROWS - 7, "relaxed": RELAXED - 9, "trained": TRAINED - 20, "autoencoders": AUTOENCODERS - 7}
+    fewer = {"rows": ROWS - 7, "relaxed": RELAXED - 9, "trained": TRAINED - 22, "autoencoders": AUTOENCODERS - 7}
     shown = of_one_dataset(**fewer, paths=1)
     assert counts == {**shown, "report": 1, "all": 1}
 
@@ -112,7 +112,7 @@ def test_variants_that_vary_sampling_use_the_weights_of_their_row(jobs, snakemak
     drawn = json.loads(re.search(r"figure sweep .*--rows '(.*?)' --results", text).group(1))
     assert [row["name"] for row in drawn] == ["edm", "edm-ddpm-5", "edm-ddpm-20", "edm-ddim-5", "edm-ddim-20"]
     assert all(row["geometries"] == ["raw"] and row["of"] == "edm" for row in drawn)
-    assert drawn[0]["settings"] == {"sampling.sampler": "ddpm", "sampling.steps": 250}
+    assert drawn[0]["settings"] == {"sampling.sampler": "ddpm", "sampling.steps": 100}
 
 
 def test_variants_that_vary_training_are_trained(jobs, tmp_path):
@@ -142,8 +142,8 @@ def test_stages_set_alike_are_trained_once(jobs, snakemake, tmp_path):
     deeper = "latent3d_deep: {base: latent3d, overrides: {geometry: {layers: 3}}}"
     (tmp_path / "my.yaml").write_text(f"rows: {{{fewer}, {wider}, {deeper}}}\n")
     more = "--configfile", "my.yaml"
-    # One stage of the second, and what needs the geometry of the third: itself and diffusion_3d.
-    assert grouped(jobs("results/table_mini.csv", *more))["train"] == TRAINED + 0 + 1 + 2
+    # One stage of the second, and what needs the geometry of the third: itself, diffusion_3d and its guide.
+    assert grouped(jobs("results/table_mini.csv", *more))["train"] == TRAINED + 0 + 1 + 3
     done = snakemake("-n", "-p", "results/table_cost_mini.csv", "results/table_autoencoder_mini.csv", *more)
     text = done.stdout + done.stderr
     assert text.count("--weights diffusion=results/mini/edm/train0/diffusion.safetensors") == 2
@@ -152,14 +152,13 @@ def test_stages_set_alike_are_trained_once(jobs, snakemake, tmp_path):
     shown = json.loads(re.search(r"table cost .*--rows '(.*?)' --results", text).group(1))
     stages = {row["name"]: row["stages"] for row in shown}
     assert stages["edm_50"] == {"diffusion": "edm"}
-    own = {"topology": "latent3d", "geometry": "latent3d", "diffusion_2d": "latent3d_wide", "diffusion_3d": "latent3d"}
-    assert stages["latent3d_wide"] == own
+    assert stages["latent3d_wide"] == dict.fromkeys(stages["latent3d"], "latent3d") | {"diffusion_2d": "latent3d_wide"}
 
 
 def test_released_weights_are_copied_and_rows_without_them_left_out(jobs, snakemake, tmp_path):
     target = "results/table_qm9_20k.csv", "--config", "weights=released"
     counts = grouped(jobs(*target))
-    assert (counts["released"], counts["sample"]) == (4, 7) and "train" not in counts
+    assert (counts["released"], counts["sample"]) == (6, 8) and "train" not in counts
     rows = "{qm9_20k: {rows: [data_test, latent3d, wide, edm, latent3d_etkdg]}}"
     wide = "{wide: {base: latent3d, overrides: {diffusion_2d: {width: 8}}}}"
     (tmp_path / "my.yaml").write_text(f"weights: released\ndatasets: {rows}\nrows: {wide}\n")

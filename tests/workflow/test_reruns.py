@@ -27,7 +27,7 @@ def test_a_hyperparameter_of_the_last_stage(finished_run):
 
 def test_a_hyperparameter_of_an_autoencoder(finished_run):
     counts = kinds(finished_run("rows: {latent3d: {overrides: {geometry: {steps: 7}}}}\n"))
-    assert (counts["train"], counts["reconstruct"], counts["table"]) == (2, 1, 4)  # geometry, then diffusion_3d
+    assert (counts["train"], counts["reconstruct"], counts["table"]) == (3, 1, 4)  # geometry, diffusion_3d, guide_3d
     assert counts["sample_raw_mmff"] == 2
 
 

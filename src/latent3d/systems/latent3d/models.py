@@ -64,18 +64,18 @@ def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     return model
 
 
-def load_guided_prior(path: Path, guide: Path, weight: float, device: str) -> LatentDiffusion:
-    """A latent diffusion model led away from a weaker one of the same codes (see `Autoguided`)."""
-    model = load_prior(path, device)
-    if weight != 1:
-        model.led_from(load_prior(guide, device), weight)
-    return model
-
-
 def load_prior(path: Path, device: str) -> LatentDiffusion:
     """A latent diffusion model of a weights file, ready for sampling."""
     state, metadata = read_weights(path)
     sizes = metadata["dimension"], metadata["condition"], metadata["slots"]
     model = ready(latent_diffusion(metadata["stage"], *sizes, metadata["hyperparameters"]), state, device)
     compile_layers(model.denoiser.network)
+    return model
+
+
+def load_guided_prior(code: str, weights: dict[str, Path], h: dict[str, Any], device: str) -> LatentDiffusion:
+    """The diffusion of a code (`2d` or `3d`), led away from its guide by the weight that sampling asks for."""
+    model, weight = load_prior(weights[f"diffusion_{code}"], device), h[f"guidance_{code}"]
+    if weight != 1:
+        model.led_from(load_prior(weights[f"guide_{code}"], device), weight)
     return model

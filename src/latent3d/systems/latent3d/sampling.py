@@ -31,12 +31,8 @@ def sampler(
 ) -> Draw:
     """Graphs from z_2d, then conformers from the graph and z_3d alone. `data` and `source` are not used."""
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
-    h = hyperparameters
-    priors = [
-        load_guided_prior(weights[f"diffusion_{code}"], weights[f"guide_{code}"], h[f"guidance_{code}"], run.device)
-        for code in ("2d", "3d")
-    ]
-    return draw_in_chunks(partial(_sample_chunk, topology, geometry, *priors, h), run.device)
+    priors = [load_guided_prior(code, weights, hyperparameters, run.device) for code in ("2d", "3d")]
+    return draw_in_chunks(partial(_sample_chunk, topology, geometry, *priors, hyperparameters), run.device)
 
 
 def _sample_chunk(
