@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
 
+from latent3d.config import Row, hyperparameters, system_defaults
 from latent3d.files import write_text
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +55,7 @@ def main(results: Path) -> None:
     rows = [row for row in configuration["datasets"][DATASET]["rows"] if row in tables["table"].index]
     lines = ["| row | changed | " + " | ".join(COLUMNS) + " |", "|---" * (2 + len(COLUMNS)) + "|"]
     for row in rows:
-        changed = _changed(configuration["rows"].get(row, {}).get("overrides", {}))
+        changed = "" if row == "data_test" else _changed(*(configuration["rows"][name] for name in (row, "latent3d")))
         cells = [_cell(tables[table], row, column, digits) for table, column, digits in COLUMNS.values()]
         lines.append(f"| {row} | {changed} | " + " | ".join(cells) + " |")
     subset, count = tables["table"]["subset"].iloc[0], tables["table"]["n_per_seed"].iloc[0]
@@ -66,8 +68,16 @@ def _raw(path: Path) -> pd.DataFrame:
     return table[table["geometry"].isin(["raw"])] if "geometry" in table else table
 
 
-def _changed(overrides: dict[str, dict[str, object]]) -> str:
-    return ", ".join(f"{stage}.{key} {value}" for stage, changes in overrides.items() for key, value in changes.items())
+def _changed(row: dict[str, Any], beside: dict[str, Any]) -> str:
+    """The hyper-parameters in which two rows of latent3d differ, and what they are in the first."""
+    found = []
+    for stage in (*system_defaults("latent3d").stages, "sampling"):
+        here, there = (
+            hyperparameters(Row(base="latent3d", overrides=one.get("overrides", {})), stage, "quick")
+            for one in (row, beside)
+        )
+        found += [f"{stage}.{key} {value}" for key, value in here.items() if value != there[key]]
+    return ", ".join(found)
 
 
 def _most_steps(table: pd.DataFrame) -> str:
