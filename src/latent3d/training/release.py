@@ -92,7 +92,7 @@ def card(results: Path, dataset: str, row: str, stages: dict[str, dict[str, Any]
             f"| {facts['seconds'] / 60:.1f} | {facts['device']} | {facts['configuration_hash'][:12]} "
             f"| {facts['data_sha256'][:12]} |"
         )
-    lines += ["", "Measured with the weights in single precision (names as in the tables):", ""]
+    lines += ["", "Measured (names as in the tables):", ""]
     lines += ["| quantity | value | standard deviation over seeds |", "|---" * 3 + "|"]
     for name, value, spread in _measured(results, dataset, row):
         lines.append(f"| {name} | {value:.4g} | {'' if pd.isna(spread) else f'{spread:.2g}'} |")

@@ -48,5 +48,4 @@ def test_a_second_decoding_mends_conformers_of_disturbed_codes(weights, from_smi
     exact = decode_conformers(model, conformers.graphs, z)
     once, twice = (decode_conformers(model, conformers.graphs, disturbed, n) for n in (1, 2))
     errors = [pair_errors(made, exact, conformers.graphs) for made in (once, twice)]
-    print(errors)
     assert errors[1] < 0.8 * errors[0]
