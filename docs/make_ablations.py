@@ -43,10 +43,10 @@ COMMENTS = """
 - **Springs.** Eight steps at inference, as many as in training, instead of 60: 3 points of stability, 1.6 kcal/mol.
 - **Network.** At the same steps the transformer makes more new molecules and a worse FCD than the MLP, and its
   conformations relax further. FCD is against the training molecules: a row that repeats more of them has an advantage.
-- **Guides and decodings** (`guidance_2d` to `guided`) are of a later training of the same settings, which without them has
-  stability 97.5 %, V&U&N 60.0 %, FCD 0.77, torsions 7.4°, relaxation 5.1 kcal/mol. Here, where FCD is at its floor
-  already, a guide of z_2d costs ten points of new molecules and gains nothing; on 20,000 molecules of QM9 it takes a third
-  off FCD ([README](../README.md#where-it-stands-on-qm9)).
+- **Guides and decodings** (`guidance_2d` to `guided`) are of a later training of the same settings, which without them
+  has stability 97.5 %, V&U&N 60.0 %, FCD 0.77, torsions 7.4°, relaxation 5.1 kcal/mol. Here, where FCD is at its floor
+  already, a guide of z_2d costs ten points of new molecules and gains nothing; on 20,000 molecules of QM9 it takes two
+  fifths off FCD ([README](../README.md#where-it-stands-on-qm9)).
 - **EMA.** No effect that is seen here: the learning rate decays to nearly nothing.
 """
 
