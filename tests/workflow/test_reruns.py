@@ -8,6 +8,12 @@ def kinds(counts):
     return {re.sub(r"_mine_(\w+)_\d+$", r"_\1", rule): count for rule, count in counts.items()}
 
 
+def steps_of(stage):
+    """A configuration with other steps of a stage in both rows that have it."""
+    changed = f"{{overrides: {{{stage}: {{steps: 7}}}}}}"
+    return f"rows: {{latent3d: {changed}, latent3d_unguided: {changed}}}\n"
+
+
 def test_nothing_when_nothing_changed(finished_run):
     assert finished_run("") == {}
 
@@ -17,16 +23,16 @@ def test_device_changes_nothing(finished_run):
 
 
 def test_a_hyperparameter_of_the_last_stage(finished_run):
-    counts = kinds(finished_run("rows: {latent3d: {overrides: {diffusion_3d: {steps: 7}}}}\n"))
+    counts = kinds(finished_run(steps_of("diffusion_3d")))
     assert counts["train"] == 1
     assert counts["sample_raw_mmff"] == 2  # latent3d, and ETKDG on its graphs
-    assert counts["score_raw_mmff"] == 2
+    assert (counts["score_raw_mmff"], counts["score_raw"]) == (2, 1)  # latent3d_unguided has no others
     assert counts["table"] == 3  # distribution, energy and cost
-    assert not {"prepare", "reference", "energy_reference", "reconstruct", "score_raw"} & set(counts)
+    assert not {"prepare", "reference", "energy_reference", "reconstruct"} & set(counts)
 
 
 def test_a_hyperparameter_of_an_autoencoder(finished_run):
-    counts = kinds(finished_run("rows: {latent3d: {overrides: {geometry: {steps: 7}}}}\n"))
+    counts = kinds(finished_run(steps_of("geometry")))
     assert (counts["train"], counts["reconstruct"], counts["table"]) == (3, 1, 4)  # geometry, diffusion_3d, guide_3d
     assert counts["sample_raw_mmff"] == 2
 
