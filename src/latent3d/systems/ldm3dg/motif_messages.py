@@ -76,10 +76,12 @@ class GraphLSTM(nn.Module):
             n = graph.active[min(done, len(graph.active) - 1)]
             if n == 0:
                 break
+            if n < len(gates):  # not in every round: the gradient of a slice is as long as what it was cut from
+                gates, forget = gates[:n], forget[:n]
             sums = _sum(arrived, graph.targets, len(x)).index_select(0, graph.sources[:n])
             behind = sums - arrived.index_select(0, graph.reverse[:n])
-            changed = self.cell.arrive(forget[:n], *self.cell.send(gates[:n], behind))
-            arrived = torch.cat([changed, arrived[n:]])
+            changed = self.cell.arrive(forget, *self.cell.send(gates, behind))
+            arrived = torch.cat([changed, arrived[n:]]) if n < len(arrived) else changed
         return self.cell.read(x, _sum(arrived, graph.targets, len(x)))
 
 
