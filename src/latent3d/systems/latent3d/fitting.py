@@ -124,7 +124,8 @@ def fit_codes(
     sizes = {"dimension": codes.shape[-1], "condition": given.shape[-1], "slots": slots}
     model = latent_diffusion(stage, **sizes, h=hyperparameters)
     model.codes.fit(codes.flatten(0, 1).cpu())
-    model.given.fit(given.cpu())
+    if given.shape[-1]:
+        model.given.fit(given.cpu())
     model.to(run.device)
     compile_layers(model.denoiser.network)
 
