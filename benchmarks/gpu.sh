@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The full run of latent3d on one GPU, in pieces: every call works for at most LIMIT seconds, and the next one goes on.
+# The full run of latent3d on one GPU, in pieces: every call works for at most LIMIT seconds, then ends with code 75, and
+# the next one goes on (reconstruction begins anew: LIMIT has to be enough for it).
 # gpu.md beside this file says how to use it, what it must show, and what has been measured.
 #   DATA     dataset.parquet
 #   OUT      folder for weights, samples and times (default results/qm9/latent3d/train0)
@@ -8,6 +9,13 @@ set -uo pipefail
 DATA=${DATA:?set DATA to a dataset.parquet} OUT=${OUT:-results/qm9/latent3d/train0} PRESET=${PRESET:-default}
 DEVICE=${DEVICE:-cuda} PRECISION=${PRECISION:-bf16-mixed} COUNT=${COUNT:-10000} LIMIT=${LIMIT:-540}
 began=$SECONDS
+
+within_limit() { # a command without a time limit of its own
+  timeout --signal=INT --kill-after=20 $((LIMIT - (SECONDS - began))) "$@"
+  local code=$?
+  [ $code -eq 124 ] && exit 75
+  [ $code -eq 0 ] || exit $code
+}
 
 stage() { # name, stages it needs
   local name=$1 needs=()
@@ -26,8 +34,8 @@ stage guide_2d topology
 stage guide_3d topology geometry
 weights=()
 for name in topology geometry diffusion_2d diffusion_3d guide_2d guide_3d; do weights+=(--weights "$name=$OUT/$name.safetensors"); done
-latent3d reconstruct latent3d --data "$DATA" --weights "topology=$OUT/topology.safetensors" \
-  --weights "geometry=$OUT/geometry.safetensors" --device "$DEVICE" --out "$OUT/reconstruction.json" || exit $?
-latent3d sample --system latent3d --data "$DATA" "${weights[@]}" --preset "$PRESET" --count "$COUNT" \
-  --seed 0 --seed 1 --seed 2 --device "$DEVICE" --out "$OUT" || exit $?
+[ -e "$OUT/reconstruction.json" ] || within_limit latent3d reconstruct latent3d --data "$DATA" --weights "topology=$OUT/topology.safetensors" \
+  --weights "geometry=$OUT/geometry.safetensors" --device "$DEVICE" --out "$OUT/reconstruction.json"
+within_limit latent3d sample --system latent3d --data "$DATA" "${weights[@]}" --preset "$PRESET" --count "$COUNT" \
+  --seed 0 --seed 1 --seed 2 --device "$DEVICE" --out "$OUT"
 echo "gpu.sh: complete"

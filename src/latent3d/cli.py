@@ -25,9 +25,11 @@ from latent3d.config import (
     check_precision,
     check_stage,
     check_weights,
+    has_preset,
     system_defaults,
 )
 from latent3d.config import hyperparameters as hyperparameters_of
+from latent3d.config.plain import suggest
 from latent3d.errors import StoppedEarly, UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -214,6 +216,8 @@ def _resolved(system: str, stage: str, preset: str, text: str) -> dict[str, Any]
         raise UserError(f"--hyperparameters is not JSON ({error}); give an object.") from error
     if not isinstance(overrides, dict):
         raise UserError(f"--hyperparameters is {text}; give a JSON object.")
+    if not has_preset(system, preset):
+        raise UserError(f"--preset: {system} has no {preset!r}.{suggest(preset, system_defaults(system).presets)}")
     return hyperparameters_of(Row(base=system, overrides={stage: overrides}), stage, preset)
 
 

@@ -186,13 +186,16 @@ def test_the_embedded_dataset_against_itself(workers):
     mini = read_parquet(MINI)
     # Every eighth: the file is sorted by size.
     train, test = mini.split("train").take(np.arange(0, 3200, 8)), mini.split("test").take(np.arange(0, 404, 2))
-    reference = make_reference(train, MINI, workers, with_fcd=True)
+    kept = np.isin(mini.table["id"], np.concatenate([train.table["id"], test.table["id"]]))
+    reference = make_reference(mini.take(np.flatnonzero(kept)), MINI, workers, with_fcd=True)
     options = Options(posebusters=0)
     near = score(test, reference, workers, options)[1]["values"]
     heavy = np.bincount(test.molecule_of_atom, weights=test.atomic_numbers > 1)
     small = test.take(np.flatnonzero((heavy < 7) | (np.arange(len(test)) % 10 == 0)))
     far = score(small, reference, workers, options)[1]["values"]
-    for name in ("fcd", "mw_wasserstein", "mw_total_variation", "bond_angle_wasserstein"):
+    assert near["fcd_test"] < 0.01 < near["fcd"]  # they are the test molecules
+    assert score(train, reference, workers, options)[1]["values"]["fcd_test"] > 0.1
+    for name in ("fcd", "fcd_test", "mw_wasserstein", "mw_total_variation", "bond_angle_wasserstein"):
         assert near[name] < far[name]
     assert near["size_matched_coverage"] > 0.99
     # Matching takes the difference in size away.

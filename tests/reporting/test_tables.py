@@ -76,10 +76,11 @@ def test_a_metric_that_no_list_names_gets_a_column(results, rows, tmp_path):
     assert np.isnan(table["strict_validity_pct_up_std"].item())  # one seed has no deviation
 
 
-def test_missing_values_are_left_out_of_the_mean_and_are_not_zero():
-    columns = mean_and_std(Quantity("x", "s", "down"), [1.0, None, 3.0])
+def test_a_mean_over_seeds_is_missing_unless_all_have_the_value():
+    columns = mean_and_std(Quantity("x", "s", "down"), [1.0, 3.0])
     assert columns == {"x_s_down": 2.0, "x_s_down_std": pytest.approx(np.sqrt(2))}
-    assert np.isnan(mean_and_std(Quantity("x"), [None])["x"])
+    for values in ([1.0, None, 3.0], [1.0, np.nan], [None], []):
+        assert np.isnan(list(mean_and_std(Quantity("x", "s", "down"), values).values())).all()
 
 
 def test_published_distances_are_matched_by_protocol(results, rows):

@@ -230,6 +230,7 @@ def test_every_command_is_one_that_the_package_has(snakemake):
     [
         ("sample_cuont: 5", "unknown key 'sample_cuont'. Did you mean 'sample_count'?"),
         ("datasets: {mini: {preest: quick}}", "unknown key 'datasets.mini.preest'. Did you mean 'preset'?"),
+        ("datasets: {mini: {preset: cpu_long}}", "have no preset 'cpu_long'"),
         ("sample_count: -5", "key 'sample_count': Input should be greater than 0 (got -5)."),
         ("device: gpu", "key 'device': Input should be 'auto', 'cpu' or 'cuda' (got 'gpu')."),
         (

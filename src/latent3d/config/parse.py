@@ -7,7 +7,7 @@ from typing import Any
 from latent3d.config.models import FIGURES, TABLES, Configuration, Dataset, Sweep
 from latent3d.config.plain import suggest, validate
 from latent3d.config.sweeps import variants
-from latent3d.config.systems import system_defaults
+from latent3d.config.systems import has_preset, system_defaults
 from latent3d.errors import UserError
 
 
@@ -87,6 +87,13 @@ def _check_references(configuration: Configuration) -> None:
             raise UserError(
                 f"config key datasets.{name}.preset: no system has a preset {dataset.preset!r}."
                 + suggest(dataset.preset, known_presets)
+            )
+        systems = [configuration.rows[row].base for row in dataset.rows or configuration.rows]
+        lacking = sorted({system for system in systems if not has_preset(system, dataset.preset)})
+        if lacking:
+            raise UserError(
+                f"config key datasets.{name}.preset: {', '.join(lacking)} have no preset {dataset.preset!r}. List rows "
+                f"of other systems alone (datasets.{name}.rows), or choose another preset."
             )
 
 

@@ -31,6 +31,12 @@ def system_names() -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if (entry / "defaults.yaml").is_file())
 
 
+def has_preset(system: str, preset: str) -> bool:
+    """Whether a system knows a preset; what trains nothing needs none."""
+    defaults = system_defaults(system)
+    return preset == "default" or preset in defaults.presets or not defaults.stages
+
+
 def hyperparameters(row: Row, stage: str, preset: str) -> dict[str, Any]:
     """The hyper-parameters of one stage (or of `sampling`) of a row: defaults, then preset, then overrides.
 

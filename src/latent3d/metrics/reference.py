@@ -39,6 +39,7 @@ class Reference:
         valences: allowed valences of atoms.
         profile: of the training molecules, with `smiles` and fingerprints of at most SET_SIZE of them.
         chemnet: mean [512] and covariance [512, 512] of ChemNet's activations of those SMILES; None if not made.
+        chemnet_test: the same of at most SET_SIZE test molecules; None if not made, or without test molecules.
         floor: metrics of the test molecules as samples: what real molecules score.
         floor_molecules: their number, on which values of sets depend.
     """
@@ -51,6 +52,7 @@ class Reference:
     valences: ValenceTable
     profile: Profile
     chemnet: tuple[np.ndarray, np.ndarray] | None = None
+    chemnet_test: tuple[np.ndarray, np.ndarray] | None = None
     held_out_smiles: frozenset[str] = frozenset()
     floor: dict[str, float | None] = field(default_factory=dict)
     floor_molecules: int = 0
@@ -79,6 +81,7 @@ def make_reference(molecules: Molecules, file: Path, workers: Workers, with_fcd:
     own = valid & train.bonds_known if (valid & train.bonds_known).any() else valid
     smiles = frozenset(profile.smiles) | _given_smiles(train, ~valid)
     profile = replace(profile, smiles=profile.smiles[:SET_SIZE], fingerprints=profile.fingerprints[:SET_SIZE])
+    test = np.random.default_rng(0).permutation(sorted(_smiles(molecules.split("test"))))[:SET_SIZE].tolist()
     return Reference(
         hash_file(file),
         describe_dataset(molecules, file),
@@ -87,14 +90,18 @@ def make_reference(molecules: Molecules, file: Path, workers: Workers, with_fcd:
         frozenset(set(population.table["legacy_smiles"]) - {None}),
         ValenceTable.collect(population.valences[np.repeat(own, np.diff(population.atom_offsets))]),
         profile,
-        fcd.statistics(fcd.activations(profile.smiles, "reference: ChemNet")) if with_fcd else None,
-        _held_out_smiles(molecules),
+        _chemnet(profile.smiles) if with_fcd else None,
+        _chemnet(test) if with_fcd else None,
+        _smiles(molecules.take(np.flatnonzero(molecules.table["split"] != "train"))),
     )
 
 
-def _held_out_smiles(molecules: Molecules) -> frozenset[str]:
-    """Canonical SMILES of what is not for training: by their bonds, else by their column `smiles`."""
-    held_out = molecules.take(np.flatnonzero(molecules.table["split"] != "train"))
+def _chemnet(smiles: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    return fcd.statistics(fcd.activations(smiles, "reference: ChemNet"))
+
+
+def _smiles(held_out: Molecules) -> frozenset[str]:
+    """Canonical SMILES of molecules: by their bonds, else by their column `smiles`."""
     with rdBase.BlockLogs():
         mols = [None if molecule.bonds is None else sanitised(molecule) for molecule in held_out]
         without = np.array([mol is None for mol in mols], bool)

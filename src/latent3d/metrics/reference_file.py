@@ -25,9 +25,10 @@ from latent3d.metrics.reference import Reference
 from latent3d.metrics.stability import ValenceTable
 from latent3d.run import versions
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the statistics change, so that cached ones are made again."""
 
+CHEMNET = ("chemnet", "chemnet_test")
 _REMEDY = "Delete it; it is made again when it is needed."
 
 
@@ -50,8 +51,9 @@ def write_reference(path: Path, reference: Reference) -> None:
         arrays[f"parts.{kind}.counts"] = np.array([count for _, count in items], np.int64)
     arrays |= {f"valences.{name}": array for name, array in reference.valences.to_arrays().items()}
     arrays |= {f"geometry.{name}": array for name, array in profile.geometry.to_arrays().items()}
-    if reference.chemnet is not None:
-        arrays |= dict(zip(("chemnet.mean", "chemnet.covariance"), reference.chemnet, strict=True))
+    for name in CHEMNET:
+        if (statistics := getattr(reference, name)) is not None:
+            arrays |= {f"{name}.mean": statistics[0], f"{name}.covariance": statistics[1]}
     about = {
         "version": VERSION,
         "rdkit": rdkit.__version__,
@@ -105,7 +107,10 @@ def read_reference(path: Path) -> Reference:
             },
             GeometryHistogram.from_arrays(_under(arrays, "geometry")),
         ),
-        (arrays["chemnet.mean"], arrays["chemnet.covariance"]) if "chemnet.mean" in arrays else None,
+        *(
+            (arrays[f"{name}.mean"], arrays[f"{name}.covariance"]) if f"{name}.mean" in arrays else None
+            for name in CHEMNET
+        ),
         frozenset(_texts(arrays["held_out_smiles"])),
         about["floor"],
         about["floor_molecules"],

@@ -177,6 +177,14 @@ SIMILARITY = [
         "numbers.",
     ),
     Quantity(
+        "fcd_test",
+        "",
+        "down",
+        "The same to at most 10,000 test molecules: copies of training molecules gain nothing here. Of the test "
+        "molecules themselves it says nothing (nearly 0); their floor is the row of training "
+        "molecules.",
+    ),
+    Quantity(
         "snn",
         "",
         "",
@@ -309,8 +317,14 @@ ENERGY = [
 ]
 
 AUTOENCODER = [
-    _rate("exact_match_2d", "Held-out molecules whose graph comes back exactly."),
-    Quantity("bond_length_mae", "angstrom", "down", "Mean absolute error of bond lengths, given the true graph."),
+    _rate("exact_match_2d", "Held-out molecules whose graph comes back exactly, of all."),
+    Quantity(
+        "bond_length_mae",
+        "angstrom",
+        "down",
+        "Mean absolute error of bond lengths, given the true graph. Of molecules that have codes (n_encoded), as all "
+        "below.",
+    ),
     *(
         Quantity(
             f"rmsd_{atoms}{kind}",
@@ -324,7 +338,7 @@ AUTOENCODER = [
     ),
     _rate("chirality_recovered", "Stereocentres whose handedness comes back."),
     _rate("chirality_recovered_shuffled", "The same with the z_3d of another molecule.", direction=""),
-    Quantity("n_stereocentres", meaning="Stereocentres of the held-out molecules.", spread=False),
+    Quantity("n_stereocentres", meaning="Stereocentres of the molecules that could be encoded.", spread=False),
     Quantity("latent_2d", meaning="Numbers in z_2d, or in the one code of graph and conformer.", spread=False),
     Quantity("latent_3d", meaning="Numbers in z_3d; 0: one code, positions are compared place by place.", spread=False),
     Quantity("rotation_error", "", "down", "Relative change of z_3d under random rotations."),

@@ -191,14 +191,14 @@ def _comparisons(
     if flat:
         out.missing(GEOMETRY)
     if not options.fcd or reference.chemnet is None:
-        out.missing(["fcd"])
+        out.missing(["fcd", "fcd_test"])
         return
     activations = fcd.activations([smiles for fold in folds for smiles in fold.smiles], "score: ChemNet")
     parts = np.split(activations, np.cumsum([len(fold.smiles) for fold in folds])[:-1])
-    whole, *distances = (
-        fcd.frechet_distance(fcd.statistics(values), reference.chemnet) for values in (activations, *parts)
-    )
-    out.of_set("fcd", whole, distances)
+    sets = [fcd.statistics(values) for values in (activations, *parts)]
+    for name, to in (("fcd", reference.chemnet), ("fcd_test", reference.chemnet_test)):
+        whole, *distances = (fcd.frechet_distance(statistics, to) for statistics in sets)
+        out.of_set(name, whole, distances)
 
 
 def _energies(

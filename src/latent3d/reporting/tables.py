@@ -45,12 +45,12 @@ def write_table(path: Path | str, table: pd.DataFrame) -> None:
 
 
 def mean_and_std(quantity: Quantity, values: Iterable[float | None]) -> dict[str, float]:
-    """Mean over the seeds that have the value, and sample standard deviation (NaN for fewer than two) as `_std`."""
-    known = np.array([value for value in values if value is not None], float) * quantity.scale
-    known = known[np.isfinite(known)]
-    columns = {quantity.column: float(known.mean()) if len(known) else np.nan}
+    """Mean over the seeds and sample standard deviation (NaN for one seed) as `_std`; NaN unless all have the value."""
+    found = np.array([np.nan if value is None else value for value in values], float) * quantity.scale
+    complete = len(found) > 0 and bool(np.isfinite(found).all())
+    columns = {quantity.column: float(found.mean()) if complete else np.nan}
     if quantity.spread:
-        columns[f"{quantity.column}_std"] = float(known.std(ddof=1)) if len(known) > 1 else np.nan
+        columns[f"{quantity.column}_std"] = float(found.std(ddof=1)) if complete and len(found) > 1 else np.nan
     return columns
 
 
@@ -130,7 +130,10 @@ def energy_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFr
 
 
 def autoencoder_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
-    """Reconstruction of held-out molecules, mean and standard deviation over training seeds."""
+    """Reconstruction of held-out molecules, mean and standard deviation over training seeds.
+
+    Of `n_test` molecules, `n_encoded` have codes; geometries are of those, less `n_failed_geometry`.
+    """
     lines = []
     for row in rows:
         if not row.autoencoder:
@@ -141,6 +144,8 @@ def autoencoder_table(dataset: str, rows: list[TableRow], results: Path) -> pd.D
             "dataset": dataset,
             "subset": describe_subset(results, dataset),
             "n_test": _one_or_all(m["n"] for m in measured),
+            "n_encoded": _one_or_all(m["n_encoded"] for m in measured),
+            "n_failed_geometry": _one_or_all(m["n_failed_geometry"] for m in measured),
             "training_seeds": _one_or_all(row.train_seeds),
         }
         line |= _columns([*AUTOENCODER, *_unknown(measured)], measured)

@@ -1,15 +1,23 @@
 """What leads samples of latent3d, with the released weights: guides, and further decodings."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from latent3d.config import Row, hyperparameters
+from latent3d.errors import UserError
 from latent3d.molecules.molecules import from_list
+from latent3d.run import Run
 from latent3d.systems.latent3d.conformers import decode_conformers, encode_conformers
 from latent3d.systems.latent3d.graphs import read_conformers
-from latent3d.systems.latent3d.models import load_geometry
+from latent3d.systems.latent3d.models import load_geometry, load_guided_prior
+from latent3d.systems.latent3d.sampling import sampler
 from latent3d.training.release import released_weights
+from latent3d.training.weights import read_weights, write_safetensors
 
 SMILES = [
     "CC(=O)OCC",
@@ -49,3 +57,20 @@ def test_a_second_decoding_mends_conformers_of_disturbed_codes(weights, from_smi
     once, twice = (decode_conformers(model, conformers.graphs, disturbed, n) for n in (1, 2))
     errors = [pair_errors(made, exact, conformers.graphs) for made in (once, twice)]
     assert errors[1] < 0.8 * errors[0]
+
+
+def test_guides_of_another_schedule_are_refused(weights, tmp_path):
+    state, metadata = read_weights(weights["guide_2d"])
+    metadata["hyperparameters"]["schedule"] = "linear"
+    other = {**weights, "guide_2d": tmp_path / "guide_2d.safetensors"}
+    write_safetensors(other["guide_2d"], state, {"latent3d": json.dumps(metadata)})
+    with pytest.raises(UserError, match=r"'cosine' and guide_2d\.schedule 'linear'"):
+        load_guided_prior("2d", other, {"guidance_2d": 3.0}, "cpu")
+    load_guided_prior("2d", other, {"guidance_2d": 1}, "cpu")
+
+
+def test_a_chunk_without_a_usable_graph_is_a_chunk_of_failures(weights, monkeypatch):
+    monkeypatch.setattr("latent3d.systems.latent3d.sampling.canonical_graph", lambda molecule: None)
+    h = hyperparameters(Row(base="latent3d"), "sampling", "cpu") | {"steps": 2}
+    made = sampler(weights, None, h, Run(0, Path()), None)(range(3), 0)
+    assert made.table["status"].tolist() == ["decode_failed"] * 3 and not any(len(molecule) for molecule in made)

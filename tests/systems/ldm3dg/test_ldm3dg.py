@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from latent3d.config import Row, hyperparameters, system_defaults
+from latent3d.errors import UserError
 from latent3d.run import Run
 from latent3d.systems import load_system
 from latent3d.systems.latent3d.graphs import canonical_graph
@@ -60,6 +61,11 @@ def trained(dataset, tmp_path_factory):
 def drawn(name, trained, dataset, tmp_path, indices, seed=0, **changed):
     h = settings(name, "sampling", **changed)
     return load_system(ROWS[name][0]).sampler(trained(name), dataset, h, Run(0, tmp_path), None)(indices, seed)
+
+
+def test_steps_that_do_not_divide_the_chain_are_refused(trained, dataset, tmp_path):
+    with pytest.raises(UserError, match="1000 does not divide the 500 times"):
+        drawn("ldm3dg", trained, dataset, tmp_path, range(1), steps=1000)
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -74,8 +74,19 @@ def load_prior(path: Path, device: str) -> LatentDiffusion:
 
 
 def load_guided_prior(code: str, weights: dict[str, Path], h: dict[str, Any], device: str) -> LatentDiffusion:
-    """The diffusion of a code (`2d` or `3d`), led away from its guide by the weight that sampling asks for."""
+    """The diffusion of a code (`2d` or `3d`), led away from its guide by the weight that sampling asks for.
+
+    Raises:
+        UserError: the two were trained with different noise schedules.
+    """
     model, weight = load_prior(weights[f"diffusion_{code}"], device), h[f"guidance_{code}"]
     if weight != 1:
-        model.led_from(load_prior(weights[f"guide_{code}"], device), weight)
+        weaker = load_prior(weights[f"guide_{code}"], device)
+        schedules = model.denoiser.schedule, weaker.denoiser.schedule
+        if len(set(schedules)) > 1:  # at the same time their noise would differ
+            raise UserError(
+                f"diffusion_{code}.schedule is {schedules[0]!r} and guide_{code}.schedule {schedules[1]!r}. Set both "
+                f"alike, or sampling.guidance_{code} to 1."
+            )
+        model.led_from(weaker, weight)
     return model

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from latent3d.diffusion.streams import Streams
-from latent3d.molecules.molecules import Molecule, Molecules
+from latent3d.molecules.molecules import EMPTY, Molecule, Molecules
 from latent3d.run import Run
 from latent3d.systems import Draw
 from latent3d.systems.chunks import draw_in_chunks
@@ -49,6 +49,8 @@ def _sample_chunk(
     decoded = topology.decode(prior_2d.draw(nothing, streams, steps, sampler)).molecules()
     graphs = [canonical_graph(molecule) for molecule in decoded]
     usable = [i for i, graph in enumerate(graphs) if graph is not None]
+    if not usable:
+        return [EMPTY] * len(streams), ["decode_failed"] * len(streams)
     found = [graphs[i] for i in usable]
     # The code of the graph itself: z_2d as it was drawn lies off the codes of graphs, and conformations drawn for it
     # would fit another molecule.

@@ -10,6 +10,7 @@ import torch
 from rdkit import rdBase
 
 from latent3d.diffusion.streams import Streams
+from latent3d.errors import UserError
 from latent3d.molecules.molecules import EMPTY, Molecule, Molecules
 from latent3d.run import Run
 from latent3d.systems import Draw
@@ -19,7 +20,7 @@ from latent3d.systems.ldm3dg.decoder import random_start
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.graphs import read_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_prior, load_topology
-from latent3d.systems.ldm3dg.prior import CodeDiffusion
+from latent3d.systems.ldm3dg.prior import TIMES, CodeDiffusion
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
 
 
@@ -29,6 +30,11 @@ def sampler(
     """Graphs from z_2d, then conformers from the graph, z_3d and what the decoder reads. `data`, `source`: not used."""
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
     prior = load_prior(weights["diffusion"], run.device)
+    if TIMES % hyperparameters["steps"]:
+        raise UserError(
+            f"sampling.steps: {hyperparameters['steps']} does not divide the {TIMES} times of LDM-3DG's diffusion. "
+            "Choose 500, 250, 100, 50, 25 or 10."
+        )
     return draw_in_chunks(partial(_sample_chunk, topology, geometry, prior, hyperparameters), run.device)
 
 
