@@ -1,5 +1,6 @@
 """A user's mistake ends in one sentence that says what to do, with exit code 2 and without a traceback."""
 
+import json
 import sys
 from dataclasses import replace
 
@@ -8,8 +9,10 @@ import torch
 
 from latent3d import cli
 from latent3d.config import system_defaults
+from latent3d.files import hash_file
 from latent3d.molecules.parquet import write_parquet
-from latent3d.training.weights import write_weights
+from latent3d.training.release import released_weights
+from latent3d.training.weights import read_weights, write_safetensors, write_weights
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +80,16 @@ def test_mistakes_are_answered_in_one_sentence(folder, monkeypatch, capsys, argu
     assert says in message
     left = sorted(path.name for path in folder.iterdir() if path.name != "checkpoints")
     assert left == ["dataset.parquet", "diffusion.safetensors", "junk.safetensors", "no_split.parquet"]
+
+
+def test_weights_of_other_data_are_announced(folder, dataset, tmp_path, capsys):
+    (tmp_path / "same.parquet").write_bytes((folder / "dataset.parquet").read_bytes())
+    write_parquet(tmp_path / "other.parquet", dataset.take([0, 1]))
+    files = released_weights("latent3d", "qm9_20k")
+    state, metadata = read_weights(files["topology"])
+    metadata["data_sha256"] = hash_file(folder / "dataset.parquet")
+    write_safetensors(tmp_path / "topology.safetensors", state, {"latent3d": json.dumps(metadata)})
+    topology = {"topology": tmp_path / "topology.safetensors"}
+    for data, announced in (("same", False), ("other", True)):
+        cli._check_origin(topology, "latent3d", tmp_path / f"{data}.parquet")
+        assert ("topology of latent3d were trained on another file" in capsys.readouterr().err) == announced

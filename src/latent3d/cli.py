@@ -88,7 +88,7 @@ def _train(
     check_stage(system, stage, files)
     check_precision(precision)
     settings = _resolved(system, stage, preset, hyperparameters)
-    _check_stages_of(files, system)
+    _check_origin(files, system, data)
     run = Run(seed, checkpoints, resolve_device(device), precision, time_limit)
     train_stage(system, stage, data, files, settings, run, out)
 
@@ -122,7 +122,7 @@ def _sample(
     files = _named_files(weights) if weights else released_weights(system, released)
     check_weights(f"sampling from system {system!r}", files, system_defaults(system).stages)
     settings = _resolved(system, "sampling", preset, hyperparameters)
-    _check_stages_of(files, system)
+    _check_origin(files, system, data)
     molecules = None if data is None else read_parquet(data)
     part = None if shard is None else _shard(shard)
     for one in seed:
@@ -164,7 +164,7 @@ def _reconstruct(
         raise UserError(f"System {system!r} has no autoencoder; reconstruct systems whose defaults.yaml says so.")
     files = _named_files(weights)
     check_weights(f"reconstruction by system {system!r}", files, autoencoder_stages(system))
-    _check_stages_of(files, system)
+    _check_origin(files, system, data)
     evaluate_autoencoder(system, files, data, Run(0, out.parent, resolve_device(device)), out)
 
 
@@ -184,7 +184,7 @@ def _interpolate(
         raise UserError(f"System {system!r} cannot interpolate; take systems whose defaults.yaml says so.")
     files = _named_files(weights)
     check_weights(f"interpolation by system {system!r}", files, autoencoder_stages(system))
-    _check_stages_of(files, system)
+    _check_origin(files, system, data)
     write_interpolation(system, files, data, Run(0, out.parent, resolve_device(device)), out)
 
 
@@ -195,10 +195,12 @@ def _named_files(pairs: list[str]) -> dict[str, Path]:
     return {name: Path(file) for name, file in (pair.split("=", 1) for pair in pairs)}
 
 
-def _check_stages_of(files: dict[str, Path], system: str) -> None:
-    """Raise UserError unless every weights file is of the system and stage it is given as."""
+def _check_origin(files: dict[str, Path], system: str, data: Path | None) -> None:
+    """Raise UserError unless every weights file is of the system and stage it is given as; warn of other data."""
+    from latent3d.files import hash_file
     from latent3d.training.weights import read_weights
 
+    elsewhere = []
     for stage, file in files.items():
         metadata = read_weights(file)[1]
         if (metadata["system"], metadata["stage"]) != (system, stage):
@@ -206,6 +208,14 @@ def _check_stages_of(files: dict[str, Path], system: str) -> None:
                 f"{file} holds weights of system {metadata['system']!r}, stage {metadata['stage']!r}, not of "
                 f"{system!r}, {stage!r}. Give each stage its own file."
             )
+        if data is not None and metadata.get("data_sha256") != hash_file(data):
+            elsewhere.append(stage)
+    if elsewhere:
+        print(
+            f"latent3d: WARNING: {', '.join(elsewhere)} of {system} were trained on another file than {data}. Novelty "
+            "and distances to its training molecules may be of molecules that the weights have not seen.",
+            file=sys.stderr,
+        )
 
 
 def _resolved(system: str, stage: str, preset: str, text: str) -> dict[str, Any]:

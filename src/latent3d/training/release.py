@@ -85,12 +85,16 @@ def card(results: Path, dataset: str, row: str, stages: dict[str, dict[str, Any]
     ordered = sorted(stages.items(), key=lambda item: list(system_defaults(item[1]["system"]).stages).index(item[0]))
     lines = [f"# Weights of `{row}` trained on `{dataset}`", ""]
     lines += [f"Exponential moving averages in half precision (read as single precision). {_subset(results, dataset)}."]
-    lines += ["", "| stage | parameters | steps | batch | minutes | device | configuration | data |", "|---" * 8 + "|"]
+    lines += [
+        "",
+        "| stage | parameters | steps | batch | minutes | device | configuration | data | commit |",
+        "|---" * 9 + "|",
+    ]
     for stage, facts in ordered:
         lines.append(
             f"| {stage} | {facts['parameters']:,} | {facts['steps']:,} | {facts['hyperparameters']['batch_size']} "
             f"| {facts['seconds'] / 60:.1f} | {facts['device']} | {facts['configuration_hash'][:12]} "
-            f"| {facts['data_sha256'][:12]} |"
+            f"| {facts['data_sha256'][:12]} | {(facts.get('commit') or '')[:12]} |"
         )
     lines += ["", "Measured (names as in the tables):", ""]
     lines += ["| quantity | value | standard deviation over seeds |", "|---" * 3 + "|"]
