@@ -32,9 +32,9 @@ def system_names() -> list[str]:
 
 
 def has_preset(system: str, preset: str) -> bool:
-    """Whether a system knows a preset; what trains nothing needs none."""
-    defaults = system_defaults(system)
-    return preset == "default" or preset in defaults.presets or not defaults.stages
+    """Whether a system knows a preset; one without any has the same settings for all."""
+    presets = system_defaults(system).presets
+    return preset == "default" or preset in presets or not presets
 
 
 def hyperparameters(row: Row, stage: str, preset: str) -> dict[str, Any]:
