@@ -1,4 +1,7 @@
-"""Write docs/ablations.md from the tables of config/ablations.yaml: python docs/make_ablations.py [results]"""
+"""Write docs/ablations.md from the tables of config/ablations.yaml: python docs/make_ablations.py [results ...]
+
+Of several folders of results, each every one becomes a table with the row it compares with: rows of one training stand together.
+"""
 
 import sys
 from pathlib import Path
@@ -27,8 +30,8 @@ HEAD = """# Ablations of latent3d
 
 Made by `python docs/make_ablations.py` from the tables of [config/ablations.yaml](../config/ablations.yaml); change it
 there. Embedded dataset ({subset}), small networks ({training} training steps in all), three sampling
-seeds of {count} samples: mean and standard deviation over them. One training seed: small differences may be its noise.
-Times are in `table_cost_mini_ablations.csv`; of these runs they say nothing, since the machine was shared. Raw
+seeds of {count} samples: mean and standard deviation over them. Rows of a table share one training seed: small
+differences may be its noise. Times are in `table_cost_mini_ablations.csv`; of these runs they say nothing, since the machine was shared. Raw
 geometries. Stability by the EDM rule; FCD and torsions (Wasserstein distance) against the training molecules;
 relaxation energy: median of GFN2-xTB. `data_test` draws {count} of 404 molecules, so its V&U cannot be higher.
 
@@ -43,16 +46,26 @@ COMMENTS = """
 - **Springs.** Eight steps at inference, as many as in training, instead of 60: 3 points of stability, 1.6 kcal/mol.
 - **Network.** At the same steps the transformer makes more new molecules and a worse FCD than the MLP, and its
   conformations relax further. FCD is against the training molecules: a row that repeats more of them has an advantage.
-- **Guides and decodings** (`guidance_2d` to `guided`) are of a later training of the same settings, which without them
-  has stability 97.5 %, V&U&N 60.0 %, FCD 0.77, torsions 7.4°, relaxation 5.1 kcal/mol. Here, where FCD is at its floor
-  already, a guide of z_2d costs ten points of new molecules and gains nothing; on 20,000 molecules of QM9 it takes two
-  fifths off FCD ([README](../README.md#where-it-stands-on-qm9)).
+- **Guides and decodings** are in the second table, of another training of the same settings. Here, where FCD is at its
+  floor already, a guide of z_2d costs ten points of new molecules and gains nothing; on 20,000 molecules of QM9 it
+  takes two fifths off FCD ([README](../README.md#where-it-stands-on-qm9)).
 - **EMA.** No effect that is seen here: the learning rate decays to nearly nothing.
+- **Not tried**: flow matching, predicting x0, other optimisers than AdamW, Kekulé or aromatic bonds alone (both are features). One
+  vector instead of slots is the system [oneshot](../src/latent3d/systems/oneshot/README.md). Matching of symmetric
+  atoms is not needed, since their order follows from the conformer.
 """
 
 
-def main(results: Path) -> None:
+def main(folders: list[Path]) -> None:
     """Write the page."""
+    first = folders[0]
+    table, cost = (_raw(first / f"{name}_{DATASET}.csv") for name in ("table", "table_cost"))
+    subset, count = table["subset"].iloc[0], table["n_per_seed"].iloc[0]
+    head = HEAD.format(subset=subset, count=count, training=_most_steps(cost))
+    write_text(ROOT / "docs" / "ablations.md", "\n".join([head, *(_table(folder) for folder in folders)]) + COMMENTS)
+
+
+def _table(results: Path) -> str:
     tables = {name: _raw(results / f"{name}_{DATASET}.csv") for name, _, _ in COLUMNS.values()}
     configuration = yaml.safe_load((ROOT / "config" / "ablations.yaml").read_text())
     # Those of the configuration that have been run.
@@ -62,9 +75,7 @@ def main(results: Path) -> None:
         changed = "" if row == "data_test" else _changed(*(configuration["rows"][name] for name in (row, "latent3d")))
         cells = [_cell(tables[table], row, column, digits) for table, column, digits in COLUMNS.values()]
         lines.append(f"| {row} | {changed} | " + " | ".join(cells) + " |")
-    subset, count = tables["table"]["subset"].iloc[0], tables["table"]["n_per_seed"].iloc[0]
-    head = HEAD.format(subset=subset, count=count, training=_most_steps(_raw(results / f"table_cost_{DATASET}.csv")))
-    write_text(ROOT / "docs" / "ablations.md", head + "\n".join([*lines, ""]) + COMMENTS)
+    return "\n".join([*lines, ""])
 
 
 def _raw(path: Path) -> pd.DataFrame:
@@ -96,4 +107,4 @@ def _cell(table: pd.DataFrame, row: str, column: str, digits: int) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results")
+    main([Path(folder) for folder in sys.argv[1:]] or [ROOT / "results"])
