@@ -1,6 +1,6 @@
 """Write docs/ablations.md from the tables of config/ablations.yaml: python docs/make_ablations.py [results ...]
 
-Of several folders of results, each every one becomes a table with the row it compares with: rows of one training stand together.
+Every folder of results becomes a table: rows of one training stand together.
 """
 
 import sys
@@ -28,12 +28,13 @@ COLUMNS = {
 }
 HEAD = """# Ablations of latent3d
 
-Made by `python docs/make_ablations.py` from the tables of [config/ablations.yaml](../config/ablations.yaml); change it
-there. Embedded dataset ({subset}), small networks ({training} training steps in all), three sampling
-seeds of {count} samples: mean and standard deviation over them. Rows of a table share one training seed: small
-differences may be its noise. Times are in `table_cost_mini_ablations.csv`; of these runs they say nothing, since the machine was shared. Raw
-geometries. Stability by the EDM rule; FCD and torsions (Wasserstein distance) against the training molecules;
-relaxation energy: median of GFN2-xTB. `data_test` draws {count} of 404 molecules, so its V&U cannot be higher.
+Made by `python docs/make_ablations.py` from the tables of [config/ablations.yaml](../config/ablations.yaml); change
+it there. Embedded dataset ({subset}), small networks ({training} training steps in all), three sampling seeds of
+{count} samples: mean and standard deviation over them. Rows of a table share one training seed: small differences may
+be its noise. Times are in `table_cost_mini_ablations.csv`; of these runs they say nothing, since the machine was
+shared. Raw geometries. Stability by the EDM rule; FCD and torsions (Wasserstein distance) against the training
+molecules; relaxation energy: median of GFN2-xTB. `data_test` draws {count} of 404 molecules, so its V&U cannot be
+higher.
 
 """
 COMMENTS = """
@@ -50,9 +51,9 @@ COMMENTS = """
   floor already, a guide of z_2d costs ten points of new molecules and gains nothing; on 20,000 molecules of QM9 it
   takes two fifths off FCD ([README](../README.md#where-it-stands-on-qm9)).
 - **EMA.** No effect that is seen here: the learning rate decays to nearly nothing.
-- **Not tried**: flow matching, predicting x0, other optimisers than AdamW, Kekulé or aromatic bonds alone (both are features). One
-  vector instead of slots is the system [oneshot](../src/latent3d/systems/oneshot/README.md). Matching of symmetric
-  atoms is not needed, since their order follows from the conformer.
+- **Not tried**: flow matching, predicting x0, other optimisers than AdamW, Kekulé or aromatic bonds alone (both are
+  features). One vector instead of slots is the system [oneshot](../src/latent3d/systems/oneshot/README.md). Matching
+  of symmetric atoms is not needed, since their order follows from the conformer.
 """
 
 
