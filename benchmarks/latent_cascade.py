@@ -1,4 +1,4 @@
-"""Speed of latent3d: training of its four stages, and what each part of sampling costs.
+"""Speed of latent3d: training of its stages, and what each part of sampling costs.
 
 python benchmarks/latent_cascade.py --data dataset.parquet [--preset cpu] [--steps 30] [--samples 1000] [--threads 1]
 
