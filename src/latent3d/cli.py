@@ -34,7 +34,7 @@ from latent3d.errors import StoppedEarly, UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Option = typer.Option
-RELEASED = "qm9_20k"  # dataset of the released weights that are taken unless another is named
+RELEASED = "qm9_cpu"  # dataset of the released weights that are taken unless another is named
 Argument = typer.Argument
 
 
