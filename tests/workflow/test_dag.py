@@ -115,11 +115,15 @@ def test_variants_that_vary_sampling_use_the_weights_of_their_row(jobs, snakemak
     assert drawn[0]["settings"] == {"sampling.sampler": "ddpm", "sampling.steps": 100}
 
 
-def test_variants_that_vary_training_are_trained(jobs, tmp_path):
-    sweep = "{datasets: [mini], rows: [geoldm], vary: {autoencoder.latent: [2, 4]}}"
+def test_variants_that_vary_training_are_trained(jobs, snakemake, tmp_path):
+    sweep = "{datasets: [mini], rows: [geoldm], vary: {sampling.steps: [5], autoencoder.latent: [2, 4]}}"
     (tmp_path / "my.yaml").write_text(f"sweeps: {{latent: {sweep}}}\n")
-    counts = grouped(jobs("results/fig_latent_mini.svg", "--configfile", "my.yaml"))
+    target = "results/fig_latent_mini.svg", "--configfile", "my.yaml"
+    counts = grouped(jobs(*target))
     assert (counts["train"], counts["reconstruct"], counts["sample"], counts["score"]) == (6, 3, 3, 3)
+    done = snakemake("-n", "-p", *target)
+    drawn = json.loads(re.search(r"figure sweep .*--rows '(.*?)' --results", done.stdout + done.stderr).group(1))
+    assert all(list(row["settings"])[-1] == "autoencoder.latent" for row in drawn)  # the x-axis
 
 
 def test_a_comparison_needs_its_own_rows_alone(jobs, snakemake, tmp_path):

@@ -43,7 +43,8 @@ def sweep_rows(dataset, sweep):
         for row in CONFIGURATION.sweeps[sweep].rows
     ]
     varied += [(name, variant.of, variant.settings) for name, variant in SWEEPS[sweep].items()]
-    return as_json(
+    # In the order of the configuration, not sorted: the last setting is the x-axis.
+    return json.dumps(
         [
             {
                 **table_row(dataset, row),

@@ -139,7 +139,7 @@ def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figur
         if quantity.unit == "pct":
             axis.set_ylim(-2, 102)
         else:
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
         if wide:
             axis.set_xscale("log")
     axes.flat[0].set_ylabel("% of requested samples")
