@@ -11,10 +11,14 @@ DEVICE=${DEVICE:-cuda} PRECISION=${PRECISION:-bf16-mixed} COUNT=${COUNT:-10000} 
 began=$SECONDS
 
 within_limit() { # a command without a time limit of its own
-  timeout --signal=INT --kill-after=20 $((LIMIT - (SECONDS - began))) "$@"
-  local code=$?
-  [ $code -eq 124 ] && exit 75
-  [ $code -eq 0 ] || exit $code
+  local left=$((LIMIT - (SECONDS - began)))
+  [ $left -gt 0 ] || exit 75
+  timeout --signal=INT --kill-after=20 $left "$@"
+  case $? in
+    0) ;;
+    124 | 137) exit 75 ;;
+    *) exit 1 ;;
+  esac
 }
 
 stage() { # name, stages it needs
