@@ -101,8 +101,9 @@ def test_methyl_and_bare_carbon_are_valid_here_but_not_stable(from_smiles, legac
     values = legacy_values(from_list([methane, methyl, carbon]), {verdicts.smiles[0]})
     assert values == {
         "legacy_atom_stability": 8 / 10,
-        "legacy_atom_stability_mean": (1 + 3 / 4 + 0) / 3,
         "legacy_molecule_stability": 1 / 3,
+        "ldm3dg_atom_stability": (1 + 3 / 4 + 0) / 3,
+        "ldm3dg_molecule_stability": 1 / 3,
         "legacy_validity": 1,
         "legacy_geom_validity": 1,
         "legacy_uniqueness": 1,
@@ -192,7 +193,8 @@ def test_failures_and_odd_input_count_against_the_sample(from_smiles, legacy_val
     values = legacy_values(samples.with_columns(status=["ok"] * 5 + ["decode_failed"]), set())
     assert values["legacy_molecule_stability"] == values["legacy_validity"] == values["legacy_geom_validity"] == 1 / 6
     assert values["legacy_atom_stability"] == 5 / (5 + 5 + 2 + 5000 + 5)
-    assert values["legacy_atom_stability_mean"] == 1 / 6
+    # One of six has a foreign element; the failed ones stay.
+    assert values["ldm3dg_atom_stability"] == values["ldm3dg_molecule_stability"] == 1 / 5
     assert set(legacy_values(from_list([]), set()).values()) == {None}
 
 

@@ -87,7 +87,7 @@ def metric_values(stability, wasserstein=1.5):
     names = ["legacy_atom_stability", "legacy_validity", "legacy_uniqueness", "legacy_novelty", "strict_validity"]
     values = dict.fromkeys([*names, "valid_unique", "valid_unique_novel", "gfn2_success"], 0.9)
     energies = {"gfn2_energy_per_atom_wasserstein": wasserstein, "relaxation_energy_median": 4.5}
-    return {**values, **energies, "legacy_molecule_stability": stability}
+    return {**values, **energies, "legacy_molecule_stability": stability, "ldm3dg_molecule_stability": stability}
 
 
 ROWS = [

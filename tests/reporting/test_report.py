@@ -97,9 +97,9 @@ def test_tables_have_groups_of_columns_with_their_meaning(made, rows, published)
     )
     (ours,) = [line for line in shown["lines"] if (line["row"], line["geometry"]) == ("ours", "mmff")]
     cells = dict(zip(heads, ours["cells"], strict=True))
-    theirs = cells["legacy_atom_stability_mean_pct_up_published"]
+    theirs = cells["ldm3dg_atom_stability_pct_up_published"]
     assert theirs["published"] and theirs["tip"].startswith("ldm3dg: ldm3dg_notebook, ")
-    assert heads["legacy_atom_stability_mean_pct_up_published"].tip.startswith("Published by others")
+    assert heads["ldm3dg_atom_stability_pct_up_published"].tip.startswith("Published by others")
     assert not cells["legacy_atom_stability_pct_up"]["published"]
 
 

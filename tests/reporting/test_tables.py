@@ -99,15 +99,15 @@ def test_published_distances_are_matched_by_protocol(results, rows):
 def test_published_values_stand_beside_ours_and_come_from_one_source(results, rows):
     table = quality_table("toy", rows, results, read_published(PUBLISHED))
     columns = list(table.columns)
-    place = columns.index("legacy_molecule_stability_pct_up")
+    place = columns.index("ldm3dg_molecule_stability_pct_up")
     assert columns[place + 1 : place + 3] == [
-        "legacy_molecule_stability_pct_up_std",
-        "legacy_molecule_stability_pct_up_published",
+        "ldm3dg_molecule_stability_pct_up_std",
+        "ldm3dg_molecule_stability_pct_up_published",
     ]
-    assert line(table, "ours", "raw")["legacy_molecule_stability_pct_up_published"] == 0.23
-    assert line(table, "ours", "mmff")["legacy_molecule_stability_pct_up_published"] == 86.874
+    assert line(table, "ours", "raw")["ldm3dg_molecule_stability_pct_up_published"] == 0.23
+    assert line(table, "ours", "mmff")["ldm3dg_molecule_stability_pct_up_published"] == 86.874
     assert line(table, "ours", "mmff")["published_source"].endswith("(read_from_author_repository)")
-    assert np.isnan(line(table, "data_test", "raw")["legacy_molecule_stability_pct_up_published"])
+    assert np.isnan(line(table, "data_test", "raw")["ldm3dg_molecule_stability_pct_up_published"])
 
 
 def test_an_unknown_published_system_is_named():
@@ -122,10 +122,10 @@ def test_published_values_are_of_protocols_that_measure_the_same():
     # Its stabilities come from explicit bonds: another quantity of the same name.
     with pytest.raises(UserError, match="no values of 'uae3d'"):
         published_values(numbers, "uae3d")
-    # LDM-3DG's atom stability is a mean over molecules, its validity that of decoded SMILES.
+    # LDM-3DG's stabilities have their own denominators, its validity is that of decoded SMILES.
     ldm3dg = published_values(numbers, "ldm3dg")
-    assert "legacy_atom_stability_mean_pct_up_published" in ldm3dg
-    assert not {"legacy_validity_pct_up_published", "legacy_atom_stability_pct_up_published"} & set(ldm3dg)
+    assert "ldm3dg_atom_stability_pct_up_published" in ldm3dg
+    assert not any(name.startswith("legacy_") for name in ldm3dg)
 
 
 def test_autoencoder_table_has_autoencoders_only(results, rows):

@@ -20,6 +20,9 @@ MAX_ATOMS = 1000
 MARGINS = (10, 5, 3)
 """Picometres by which a single, double, triple bond may be longer than its typical length."""
 
+QM9_ELEMENTS = (1, 6, 7, 8, 9)
+"""LDM-3DG, which is trained on other molecules too, is judged on QM9 by its samples without other elements."""
+
 # Typical bond lengths in picometres. Pairs that are absent never bond.
 _SINGLE = """
 H-H 74 H-B 119 H-C 109 H-N 101 H-O 96 H-F 92 H-Si 148 H-P 144 H-S 134 H-Cl 127 H-As 152 H-Br 141 H-I 161
@@ -127,6 +130,7 @@ class LegacyVerdicts:
         stable: [M] bool, whether all are (and there is one).
         smiles: [M] of the largest fragment, None where invalid.
         geom_valid: [M] bool, see `geom_validity`.
+        foreign: [M] bool, whether it has an atom that is not one of QM9_ELEMENTS.
     """
 
     atoms: np.ndarray
@@ -134,6 +138,7 @@ class LegacyVerdicts:
     stable: np.ndarray
     smiles: list[str | None]
     geom_valid: np.ndarray
+    foreign: np.ndarray
 
 
 def judge(molecules: Molecules, usable: np.ndarray) -> LegacyVerdicts:
@@ -146,6 +151,7 @@ def judge(molecules: Molecules, usable: np.ndarray) -> LegacyVerdicts:
         stable_molecules(molecules, atoms),
         [text if use else None for text, use in zip(smiles(molecules, bonds), usable.tolist(), strict=True)],
         geom_validity(molecules, bonds) & usable,
+        molecules.any_atom(~np.isin(molecules.atomic_numbers, QM9_ELEMENTS)),
     )
 
 

@@ -54,7 +54,8 @@ class Analysis:
 
     Attributes:
         table: M rows: `strict` (status), `smiles`, `graph_valid`, `connected`, `bonds_perceived`, `atoms`, and the
-            legacy verdicts `legacy_stable_atoms`, `legacy_stable`, `legacy_smiles`, `legacy_geom_valid`.
+            legacy verdicts `legacy_stable_atoms`, `legacy_stable`, `legacy_smiles`, `legacy_geom_valid`,
+            `legacy_foreign`.
         valences: [A] int64, the valence code of every atom (see `stability`); of all atoms of the chunk, in order.
         profile: of the same molecules.
     """
@@ -101,6 +102,7 @@ def analyse(chunk: Chunk) -> Analysis:
             "legacy_stable": old.stable,
             "legacy_smiles": pd.Series(old.smiles, dtype=object),
             "legacy_geom_valid": old.geom_valid,
+            "legacy_foreign": old.foreign,
         },
         index=range(n),
     )

@@ -40,12 +40,17 @@ LEGACY = [
         "pooled over all atoms of all requested samples. Charges and aromaticity are ignored.",
     ),
     _rate(
-        "legacy_atom_stability_mean",
-        "As legacy_atom_stability, but the mean over molecules of each molecule's fraction, as LDM-3DG prints it.",
-    ),
-    _rate(
         "legacy_molecule_stability",
         "EDM protocol: samples all of whose atoms are stable, of all requested.",
+    ),
+    _rate(
+        "ldm3dg_atom_stability",
+        "As legacy_atom_stability, but as LDM-3DG counts (notebook of commit ef99fa5): the mean over samples of the "
+        "share of their atoms, where samples with other elements than H, C, N, O, F do not count.",
+    ),
+    _rate(
+        "ldm3dg_molecule_stability",
+        "As legacy_molecule_stability, but of samples without other elements than H, C, N, O, F, as LDM-3DG counts.",
     ),
     _rate(
         "legacy_validity",

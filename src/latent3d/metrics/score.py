@@ -119,11 +119,14 @@ def _legacy(population: Population, reference: Reference | None, out: Measuremen
         table["legacy_stable"].to_numpy(),
         table["legacy_smiles"].tolist(),
         table["legacy_geom_valid"].to_numpy(),
+        table["legacy_foreign"].to_numpy(),
     )
     n = len(table)
     out.pooled("legacy_atom_stability", verdicts.stable_atoms, verdicts.atoms)
-    out.mean("legacy_atom_stability_mean", verdicts.stable_atoms / np.maximum(verdicts.atoms, 1))
     out.rate("legacy_molecule_stability", verdicts.stable.sum(), n)
+    kept = ~verdicts.foreign
+    out.mean("ldm3dg_atom_stability", (verdicts.stable_atoms / np.maximum(verdicts.atoms, 1))[kept])
+    out.rate("ldm3dg_molecule_stability", verdicts.stable[kept].sum(), kept.sum())
     out.rate("legacy_geom_validity", verdicts.geom_valid.sum(), n)
     valid = Counter(text for text in verdicts.smiles if text is not None)
     out.rate("legacy_validity", valid.total(), n)

@@ -19,7 +19,7 @@ from latent3d.reporting.style import LINE_STYLES, colour, save
 from latent3d.reporting.tables import autoencoder_table, quality_table
 
 PANELS = ("legacy_molecule_stability", "legacy_validity", "strict_validity", "valid_unique_novel")
-COMPARED = ("legacy_atom_stability_mean", "legacy_molecule_stability", "molecule_stability", "posebusters_quick")
+COMPARED = ("ldm3dg_atom_stability", "ldm3dg_molecule_stability", "molecule_stability", "posebusters_quick")
 """Stability as EDM and LDM-3DG count it (bonds from distances), of the graph that a row claims, and of the geometry."""
 
 RECONSTRUCTED = ("exact_match_2d", "rmsd_heavy", "rmsd_all", "rmsd_heavy_shuffled")

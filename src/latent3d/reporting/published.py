@@ -20,8 +20,8 @@ PROTOCOLS = {
     },
     # Its validity is that of decoded SMILES, which is something else.
     "ldm3dg_notebook": {
-        "atom_stability": "legacy_atom_stability_mean",
-        "molecule_stability": "legacy_molecule_stability",
+        "atom_stability": "ldm3dg_atom_stability",
+        "molecule_stability": "ldm3dg_molecule_stability",
     },
 }
 """Our quantity for each published metric, by protocol, in order of preference."""
