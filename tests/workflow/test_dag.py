@@ -62,6 +62,23 @@ def test_quickstart_is_one_dataset_without_download(jobs):
     assert counts == {**shown, "report": 1, "all": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "trained"),
+    [
+        # latent3d 6 stages, z_2d_4 and beta_0.1 all but geometry, z_3d_2 and springs_8 all but those of z_2d,
+        # half_width all, eps, no_ema and transformer their two diffusions.
+        ("ablations", 16, 6 + 2 * 5 + 2 * 3 + 6 + 3 * 2),
+        # latent3d and its self-supervised variant 6 each, oneshot 2, ldm3dg 3, prior 2, corrected 3, 4 self-supervised
+        # variants 3 each; single corrections: codes and chain the diffusion, ema all.
+        ("ldm3dg", 18, 2 * 6 + 2 + 3 + 2 + 3 + 4 * 3 + 2 * 1 + 3),
+    ],
+)
+def test_studies_train_shared_stages_once(jobs, name, rows, trained):
+    counts = jobs("--configfile", ROOT / "config" / f"{name}.yaml")
+    assert sum(count for rule, count in counts.items() if rule.startswith("sample_")) == rows
+    assert counts["train"] == trained
+
+
 def test_one_table_needs_no_other_table(jobs):
     counts = grouped(jobs("results/table_qm9.csv"))
     del counts["total"]
@@ -335,10 +352,10 @@ def test_building_the_dag_does_not_import_torch(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_quickstart_overrides_only_what_config_knows():
-
-    config, quick = (yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", "config/quickstart.yaml"))
-    assert set(quick) <= set(config), json.dumps(quick)
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_overlays_override_only_what_config_knows(path):
+    config, overlay = (yaml.safe_load(file.read_text()) for file in (ROOT / "config.yaml", path))
+    assert set(overlay) <= set(config), json.dumps(overlay)
 
 
 def test_rows_keep_the_order_of_config_when_a_user_changes_one(snakemake, tmp_path):
