@@ -114,7 +114,8 @@ def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figur
     table = quality_table(dataset, rows, results).set_index("row")
     quantities = [quantity for name in PANELS for quantity in QUALITY if quantity.name == name]
     if rows[0].autoencoder:
-        table = table.join(autoencoder_table(dataset, rows, results).set_index("row"), rsuffix="_reconstruction")
+        reconstruction = autoencoder_table(dataset, rows, results).set_index("row")
+        table = table.join(reconstruction.drop(columns=table.columns, errors="ignore"))
         quantities += [quantity for name in RECONSTRUCTED for quantity in AUTOENCODER if quantity.name == name]
     lines_of_panels = len(quantities) // len(PANELS)
     figure, axes = plt.subplots(lines_of_panels, len(PANELS), figsize=(11, 3 * lines_of_panels))
