@@ -69,8 +69,8 @@ def test_quickstart_is_one_dataset_without_download(jobs):
         # half_width all, eps, no_ema and transformer their two diffusions.
         ("ablations", 16, 6 + 2 * 5 + 2 * 3 + 6 + 3 * 2),
         # latent3d and its self-supervised variant 6 each, oneshot 2, ldm3dg 3, prior 2, corrected 3, 4 self-supervised
-        # variants 3 each; single corrections: codes and chain the diffusion, ema all.
-        ("ldm3dg", 18, 2 * 6 + 2 + 3 + 2 + 3 + 4 * 3 + 2 * 1 + 3),
+        # variants 3 each; single corrections the diffusion.
+        ("ldm3dg", 18, 2 * 6 + 2 + 3 + 2 + 3 + 4 * 3 + 3),
     ],
 )
 def test_studies_train_shared_stages_once(jobs, name, rows, trained):
