@@ -20,15 +20,14 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from latent3d.config import Row, hyperparameters, system_defaults
-from latent3d.diffusion.streams import Streams
-from latent3d.files import atomic_path
-from latent3d.molecules.parquet import read_parquet
-from latent3d.run import Run, resolve_device
-from latent3d.sampling import CHUNK
+from latent3d.base.files import atomic_path
+from latent3d.base.run import Run, resolve_device
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.diffusion.streams import CHUNK, Streams
+from latent3d.graphs.molecular_graphs import canonical_graph
+from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems.latent3d import fitting
 from latent3d.systems.latent3d.conformers import decode_conformers
-from latent3d.systems.latent3d.graphs import canonical_graph
 from latent3d.systems.latent3d.models import load_geometry, load_guided_prior, load_topology
 from latent3d.systems.latent3d.topology import encode_graphs
 from latent3d.training.ema import ema_update

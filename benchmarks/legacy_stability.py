@@ -19,9 +19,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from latent3d.metrics import legacy
-from latent3d.molecules.molecules import ELEMENTS, Molecules
-from latent3d.molecules.parquet import read_parquet
+from latent3d.data.molecules.molecules import ELEMENTS, Molecules
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.evaluation.validity import legacy
 
 ROOT = Path(__file__).parents[1]
 MIRROR = os.environ.get("LATENT3D_MIRROR")
@@ -78,7 +78,7 @@ def double_loop(molecules: Molecules, plain: bool) -> tuple[list[bool], list[boo
 
 
 def vectorised(molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
-    """The same by `latent3d.metrics.legacy`."""
+    """The same by `latent3d.evaluation.validity.legacy`."""
     stable = legacy.stable_atoms(molecules, legacy.perceive(molecules))
     return stable, legacy.stable_molecules(molecules, stable)
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 import numpy as np
 from rdkit.Chem import AllChem
 
-from latent3d.energy.dynamics import survival
-from latent3d.energy.mmff import force_field_graph
-from latent3d.energy.strain import strain
-from latent3d.molecules.molecules import Molecule
-from latent3d.molecules.parquet import read_parquet
+from latent3d.calculations.dynamics.dynamics import survival
+from latent3d.calculations.mmff.minimise import force_field_graph
+from latent3d.calculations.mmff.strain import strain
+from latent3d.data.molecules.molecules import Molecule
+from latent3d.data.molecules.parquet import read_parquet
 
 
 def rdkit_minimise(molecule: Molecule) -> None:

@@ -16,14 +16,15 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import minimize
 
-from latent3d.energy.gfn2 import BOHR, Gfn2
-from latent3d.energy.model_hessian import FITTED, ForceConstants, model_hessian
-from latent3d.energy.redundant_coordinates import RedundantCoordinates, connecting_bonds
-from latent3d.energy.relaxation import relax
-from latent3d.energy.vibrations import hessian
-from latent3d.molecules.molecules import Molecule
-from latent3d.molecules.parquet import read_parquet
-from latent3d.molecules.read import read_molecules
+from latent3d.calculations.gfn2.gfn2 import Gfn2
+from latent3d.calculations.gfn2.model_hessian import FITTED, ForceConstants, model_hessian
+from latent3d.calculations.gfn2.redundant_coordinates import RedundantCoordinates, connecting_bonds
+from latent3d.calculations.gfn2.relaxation import relax
+from latent3d.data.molecules.molecules import Molecule
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.data.molecules.read import read_molecules
+from latent3d.data.molecules.units import BOHR
+from mini.vibrations import hessian
 
 SOFTEST = 5e-4
 """Hartree/bohr^2; a minimum's curvatures below this, or negative ones, count as this."""

@@ -23,12 +23,12 @@ import pandas as pd
 import plain_motifs
 import torch
 
-from latent3d.datasets.qm9 import MIRROR_VARIABLE
-from latent3d.files import atomic_path
-from latent3d.molecules.bonds import with_smiles_bonds
-from latent3d.molecules.molecules import Molecules
-from latent3d.molecules.parquet import read_parquet
-from latent3d.run import Run
+from latent3d.base.files import atomic_path
+from latent3d.base.run import Run
+from latent3d.data.datasets.qm9 import MIRROR_VARIABLE
+from latent3d.data.molecules.bonds import with_smiles_bonds
+from latent3d.data.molecules.molecules import Molecules
+from latent3d.data.molecules.parquet import read_parquet
 from latent3d.systems.ldm3dg.motif_trees import MotifTrees, read_trees
 from latent3d.systems.ldm3dg.motifs import ROOT, Vocabulary
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder

@@ -26,15 +26,15 @@ import pandas as pd
 import scatter_egnn
 import torch
 
-from latent3d.config import Row, hyperparameters
-from latent3d.datasets.qm9 import MIRROR_VARIABLE
+from latent3d.base.files import atomic_path
+from latent3d.base.run import Run
+from latent3d.data.datasets.qm9 import MIRROR_VARIABLE
+from latent3d.data.molecules.parquet import read_parquet
 from latent3d.diffusion.points import PointNetwork, eps_loss
-from latent3d.files import atomic_path
-from latent3d.molecules.clouds import Clouds, centre, read_clouds
-from latent3d.molecules.parquet import read_parquet
+from latent3d.graphs.point_clouds import Clouds, centre, read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import EGNN, GNN, PAIRS_AT_ONCE
-from latent3d.run import Run
+from latent3d.plan import Row, hyperparameters
 from latent3d.systems.edm.model import AtomDiffusion
 from latent3d.systems.geoldm.autoencoder import PointAutoencoder
 from latent3d.systems.geoldm.models import latent_denoiser

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
-from latent3d.energy.relaxation import relaxation_task
-from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
-from latent3d.molecules.molecules import ELEMENTS, Molecule, Molecules
-from latent3d.molecules.parquet import read_parquet
-from latent3d.molecules.read import read_molecules
-from latent3d.workers import Workers
+from latent3d.base.workers import Workers
+from latent3d.calculations.gfn2.relaxation import relaxation_task
+from latent3d.data.molecules.molecules import ELEMENTS, Molecule, Molecules
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.data.molecules.read import read_molecules
+from latent3d.data.molecules.units import HARTREE_IN_KCAL_PER_MOL
 
 ROOT = Path(__file__).parents[1]
 NOISE = 0.05

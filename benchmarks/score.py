@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from latent3d.datasets.qm9 import MIRROR_VARIABLE
-from latent3d.molecules.molecules import Molecules
-from latent3d.molecules.parquet import read_parquet, write_parquet
+from latent3d.data.datasets.qm9 import MIRROR_VARIABLE
+from latent3d.data.molecules.molecules import Molecules
+from latent3d.data.molecules.parquet import read_parquet, write_parquet
 
 ROOT = Path(__file__).parents[1]
 NAME = "qm9" if os.environ.get(MIRROR_VARIABLE) else "mini"

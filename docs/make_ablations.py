@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from latent3d.config import Row, hyperparameters, system_defaults
-from latent3d.files import write_text
+from latent3d.base.files import write_text
+from latent3d.plan import Row, hyperparameters, system_defaults
 
 ROOT = Path(__file__).parents[1]
 DATASET = "mini_ablations"

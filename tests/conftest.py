@@ -15,8 +15,8 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-from latent3d.molecules.molecules import Molecule, Molecules, from_list
-from latent3d.molecules.rdkit import canonical_smiles, from_rdkit
+from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
+from latent3d.data.molecules.rdkit import canonical_smiles, from_rdkit
 
 SMILES = [
     "C",

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from latent3d.failed import Failed
+from latent3d.base.errors import Failed
 
 
 def square(number):

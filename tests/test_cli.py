@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from latent3d import cli
-from latent3d.config import system_defaults
-from latent3d.files import hash_file
-from latent3d.molecules.parquet import write_parquet
-from latent3d.training.release import released_weights
+from latent3d.base.files import hash_file
+from latent3d.commands.release import released_weights
+from latent3d.data.molecules.parquet import write_parquet
+from latent3d.plan import system_defaults
 from latent3d.training.weights import read_weights, write_safetensors, write_weights
 
 

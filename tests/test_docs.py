@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from latent3d.config import FIGURES, TABLES
-from latent3d.molecules.parquet import read_parquet
-from latent3d.molecules.sdf import write_sdf
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.data.molecules.sdf import write_sdf
+from latent3d.reporting.catalogue import FIGURES, TABLES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))

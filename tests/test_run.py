@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from latent3d.files import read_json
-from latent3d.run import commit, write_run
+from latent3d.base.files import read_json
+from latent3d.base.run import commit, write_run
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from latent3d.config import Row, hyperparameters
-from latent3d.molecules.parquet import read_parquet, write_parquet
-from latent3d.run import Run
-from latent3d.sampling import sample_seed
+from latent3d.base.run import Run
+from latent3d.commands.sample import sample_seed
+from latent3d.data.molecules.parquet import read_parquet, write_parquet
+from latent3d.plan import Row, hyperparameters
 
 COUNT = 250  # three chunks, the last of them not full
 

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from latent3d.workers import Outcome, Workers
+from latent3d.base.workers import Outcome, Workers
 from tasks import process_id, square, thread_settings
 
 

@@ -4,12 +4,12 @@ import pytest
 import scatter_egnn
 import torch
 
-from latent3d.config import Row, hyperparameters
 from latent3d.diffusion.points import PointNetwork
-from latent3d.molecules.clouds import centre
+from latent3d.graphs.point_clouds import centre
 from latent3d.nets import egnn
 from latent3d.nets.egnn import EGNN, GNN
 from latent3d.nets.pairs import PairLinear
+from latent3d.plan import Row, hyperparameters
 from latent3d.systems.edm.model import AtomDiffusion
 from latent3d.systems.geoldm.autoencoder import PointAutoencoder
 from latent3d.systems.geoldm.models import latent_denoiser

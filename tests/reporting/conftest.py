@@ -9,11 +9,11 @@ from commands import latent3d, shown
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-from latent3d.config import FIGURES, TABLES
-from latent3d.files import write_json
-from latent3d.molecules.molecules import Molecule, from_list
-from latent3d.molecules.parquet import write_parquet
-from latent3d.molecules.rdkit import from_rdkit
+from latent3d.base.files import write_json
+from latent3d.data.molecules.molecules import Molecule, from_list
+from latent3d.data.molecules.parquet import write_parquet
+from latent3d.data.molecules.rdkit import from_rdkit
+from latent3d.reporting.catalogue import FIGURES, TABLES
 from latent3d.reporting.figures import make_figure
 from latent3d.reporting.published import read_published
 from latent3d.reporting.rows import parse_rows

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latent3d.errors import UserError
-from latent3d.files import write_json
+from latent3d.base.errors import UserError
+from latent3d.base.files import write_json
 from latent3d.reporting.cost_figure import cost_quality_figure, training_cost
 from latent3d.reporting.distribution_figures import properties_figure, reconstruction_figure
 from latent3d.reporting.drawings import _view, interpolation_figure

@@ -10,10 +10,10 @@ import pytest
 from commands import latent3d, shown
 from scipy.spatial.transform import Rotation
 
-from latent3d.config import FIGURES
-from latent3d.errors import UserError
-from latent3d.molecules.molecules import ELEMENTS
-from latent3d.molecules.parquet import read_parquet
+from latent3d.base.errors import UserError
+from latent3d.data.molecules.molecules import ELEMENTS
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.reporting.catalogue import FIGURES
 from latent3d.reporting.figures import comparison_figure, make_figure, sweep_figure
 from latent3d.reporting.gallery import gallery
 from latent3d.reporting.published import read_published

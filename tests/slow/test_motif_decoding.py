@@ -7,8 +7,8 @@ import pytest
 import torch
 from rdkit import Chem
 
-from latent3d.molecules.parquet import read_parquet
-from latent3d.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
 from latent3d.systems.ldm3dg.motif_trees import read_trees
 from latent3d.systems.ldm3dg.motifs import Vocabulary
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latent3d.config import Row, hyperparameters, system_defaults
-from latent3d.metrics import legacy
-from latent3d.molecules.molecules import from_list
-from latent3d.molecules.perception import perceive_bonds
-from latent3d.molecules.rdkit import canonical_smiles, sanitised
-from latent3d.run import Run
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import from_list
+from latent3d.data.molecules.perception import perceive_bonds
+from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.evaluation.validity import legacy
+from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems import load_system
 from latent3d.training.weights import write_weights
 

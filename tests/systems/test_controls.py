@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latent3d.config import system_defaults
-from latent3d.errors import UserError
-from latent3d.metrics import legacy
-from latent3d.metrics.strict import strict_validity
-from latent3d.molecules.molecules import Molecule, from_list
-from latent3d.molecules.parquet import write_parquet
-from latent3d.run import Run
+from latent3d.base.errors import UserError
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecule, from_list
+from latent3d.data.molecules.parquet import write_parquet
+from latent3d.evaluation.validity import legacy
+from latent3d.evaluation.validity.strict import strict_validity
+from latent3d.plan import system_defaults
 from latent3d.systems import load_system
 
 ELEMENTS = {1, 6, 7, 8, 9}

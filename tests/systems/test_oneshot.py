@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from latent3d.config import Row, hyperparameters
-from latent3d.molecules.molecules import from_list
-from latent3d.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import from_list
+from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.graphs.molecular_graphs import read_conformers
 from latent3d.nets.alignment import rotation_matrix
-from latent3d.run import Run
+from latent3d.plan import Row, hyperparameters
 from latent3d.systems import oneshot
-from latent3d.systems.latent3d.graphs import read_conformers
 from latent3d.systems.oneshot.atoms import ABSENT, AtomClasses
 from latent3d.systems.oneshot.autoencoder import OneShotAutoencoder
 from latent3d.training.weights import write_weights

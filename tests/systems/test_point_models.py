@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from latent3d.config import Row, hyperparameters, system_defaults
-from latent3d.molecules.clouds import elements_of, read_clouds, to_molecules
-from latent3d.molecules.molecules import from_list
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import from_list
+from latent3d.graphs.point_clouds import elements_of, read_clouds, to_molecules
 from latent3d.nets.egnn import EGNN
-from latent3d.run import Run
+from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems import load_system
 from latent3d.systems.edm.fitting import batch_of
 from latent3d.systems.geoldm.autoencoder import PointAutoencoder

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from latent3d.errors import StoppedEarly
-from latent3d.run import Run
+from latent3d.base.errors import StoppedEarly
+from latent3d.base.run import Run
 from latent3d.training.loop import parts, train
 from latent3d.training.optimizer import RecentClip, learning_rate_factor
 

@@ -12,14 +12,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from latent3d.molecules.parquet import write_parquet
+from latent3d.data.molecules.parquet import write_parquet
 
 SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np, torch
 from safetensors.torch import save_file
-from latent3d.run import Run
+from latent3d.base.run import Run
 from latent3d.training.loop import train
 
 torch.manual_seed(0)
@@ -97,7 +97,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(tmp_path):
 
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_one_process_writes(monkeypatch, tmp_path, rank):
-    from latent3d.run import Run
+    from latent3d.base.run import Run
 
     monkeypatch.setenv("RANK", rank)
     assert Run(0, tmp_path).is_main == (rank == "0")

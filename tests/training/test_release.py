@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
-from latent3d.errors import UserError
-from latent3d.files import resource
-from latent3d.training.release import MEASURED, release, released_weights
+from latent3d.base.errors import UserError
+from latent3d.base.files import resource
+from latent3d.commands.release import MEASURED, release, released_weights
 from latent3d.training.weights import read_weights, write_weights
 
 HYPERPARAMETERS = {"batch_size": 4}

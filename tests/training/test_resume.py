@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from latent3d.config import Row, hyperparameters, system_defaults
-from latent3d.files import hash_file
-from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
+from latent3d.base.files import hash_file
+from latent3d.data.molecules.parquet import read_metadata, read_parquet, write_parquet
+from latent3d.plan import Row, hyperparameters, system_defaults
 
 COMMON = {
     **{"steps": 40, "batch_size": 4, "learning_rate": 1e-3, "weight_decay": 0.01, "beta_2": 0.99, "amsgrad": False},
@@ -32,8 +32,8 @@ HYPERPARAMETERS = {stage: hyperparameters(Row(base="latent3d", overrides=SMALL),
 TRAIN = """
 import sys, json
 from pathlib import Path
-from latent3d.run import Run
-from latent3d.training.stage import train_stage
+from latent3d.base.run import Run
+from latent3d.commands.train import train_stage
 data, out, work, h = sys.argv[1:]
 train_stage("latent3d", "topology", Path(data), {}, json.loads(h), Run(0, Path(work), checkpoint_every=0.0), Path(out))
 """

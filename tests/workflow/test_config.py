@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from latent3d.config import Configuration, Dataset, Row, hyperparameters, parse_configuration
-from latent3d.files import write_json
+from latent3d.base.files import write_json
+from latent3d.plan import Configuration, Dataset, Row, hyperparameters, parse_configuration
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.json"

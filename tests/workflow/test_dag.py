@@ -346,7 +346,7 @@ def test_building_the_dag_does_not_import_torch(tmp_path):
         "import sys; from snakemake.cli import main\n"
         f"try: main({arguments!r})\n"
         "except SystemExit as stop: assert not stop.code, stop.code\n"
-        "assert 'latent3d.config' in sys.modules and 'torch' not in sys.modules"
+        "assert 'latent3d.plan' in sys.modules and 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from stand_in import CONDA_NAMES, ROOT, StandIn
 
-from latent3d.molecules.parquet import read_parquet
-from latent3d.molecules.sdf import write_sdf
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.data.molecules.sdf import write_sdf
 
 ENVIRONMENTS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "envs").glob("*.yaml"))}
 

@@ -15,9 +15,7 @@ sys.path.insert(0, str(SOURCE))
 import yaml
 from snakemake.settings.types import DeploymentMethod
 
-from latent3d.config import (
-    FIGURES,
-    TABLES,
+from latent3d.plan import (
     SystemDefaults,
     autoencoder_stages,
     for_dataset,
@@ -27,7 +25,8 @@ from latent3d.config import (
     system_defaults,
     variants,
 )
-from latent3d.errors import UserError
+from latent3d.base.errors import UserError
+from latent3d.reporting.catalogue import FIGURES, TABLES
 
 # The same name wherever the checkout lies, also with --directory.
 RESOURCES = os.path.relpath(Path(workflow.basedir, "resources"))

@@ -20,21 +20,6 @@ rule download_qm9:
         "latent3d download qm9 --out {output:q} --cache downloads --processes {threads} 2>&1 | tee -i {log:q}"
 
 
-rule regenerate_mini:
-    """Not part of `all`: the embedded dataset from nothing, to compare with or replace resources/mini.parquet."""
-    output:
-        "results/raw/mini.parquet",
-    log:
-        "logs/regenerate_mini.log",
-    conda:
-        "../../envs/energy.yaml"
-    threads: 8
-    message:
-        "Enumerating, embedding and optimising the embedded dataset again"
-    shell:
-        "latent3d mini --out {output:q} --processes {threads} 2>&1 | tee -i {log:q}"
-
-
 rule prepare:
     input:
         lambda wildcards: {

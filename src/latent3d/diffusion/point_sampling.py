@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.diffusion.objectives import Denoiser
 from latent3d.diffusion.points import without_gravity
 from latent3d.diffusion.samplers import sample as sample_states
-from latent3d.diffusion.streams import Streams
-from latent3d.molecules.clouds import Clouds, to_molecules
-from latent3d.molecules.molecules import Molecule, Molecules, from_list
+from latent3d.diffusion.streams import CHUNK, Streams
+from latent3d.graphs.point_clouds import Clouds, to_molecules
 from latent3d.nets.egnn import PAIRS_AT_ONCE
-from latent3d.sampling import CHUNK
 
 Read = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Clouds]
 

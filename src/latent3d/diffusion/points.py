@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from latent3d.diffusion.objectives import Denoiser, NoiseLevel
-from latent3d.molecules.clouds import centre
+from latent3d.graphs.point_clouds import centre
 from latent3d.nets.alignment import rotation_matrix
 from latent3d.nets.egnn import Kind
 from latent3d.nets.precision import full_precision

@@ -48,3 +48,7 @@ class Streams:
         for row, (generator, count) in enumerate(zip(self.generators, counts, strict=True)):
             out[row, :count] = torch.randn(count, width, generator=generator)
         return out.to(self.device)
+
+
+CHUNK = {"cpu": 100, "cuda": 500}
+"""Samples computed together: results may depend on the chunk, never on the number of shards or on interruptions."""

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from latent3d.errors import UserError
-from latent3d.files import read_json
-from latent3d.metrics.registry import QUALITY, header
+from latent3d.base.errors import UserError
+from latent3d.base.files import read_json
+from latent3d.evaluation.registry import QUALITY, header
 from latent3d.reporting.published import PublishedCost, published_costs
 from latent3d.reporting.rows import TableRow, stage_file
 from latent3d.reporting.style import colour

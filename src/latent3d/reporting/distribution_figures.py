@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from rdkit import Chem, rdBase
 
-from latent3d.errors import UserError
-from latent3d.files import read_json
-from latent3d.metrics.descriptors import descriptors
-from latent3d.metrics.registry import DESCRIPTORS
+from latent3d.base.errors import UserError
+from latent3d.base.files import read_json
+from latent3d.evaluation.distribution.descriptors import descriptors
+from latent3d.evaluation.registry import DESCRIPTORS
 from latent3d.reporting.rows import TableRow, sample_folders, training_folders
 from latent3d.reporting.style import LINE_STYLES, colour
 

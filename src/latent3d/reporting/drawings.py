@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDepictor
 
-from latent3d.errors import UserError
-from latent3d.molecules.molecules import ELEMENTS, Molecule
-from latent3d.molecules.parquet import read_parquet
-from latent3d.molecules.perception import perceive_bonds
-from latent3d.molecules.rdkit import canonical_smiles, to_rdkit
+from latent3d.base.errors import UserError
+from latent3d.data.molecules.molecules import ELEMENTS, Molecule
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.data.molecules.perception import perceive_bonds
+from latent3d.data.molecules.rdkit import canonical_smiles, to_rdkit
 from latent3d.reporting.rows import TableRow, sample_folders, training_folders
 
 COLUMNS = 6

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from latent3d.energy.energies_file import NAME, read_energies
-from latent3d.metrics.distributions import HARTREE_IN_KCAL_PER_MOL
+from latent3d.calculations.energies_file import NAME, read_energies
+from latent3d.data.molecules.units import HARTREE_IN_KCAL_PER_MOL
 from latent3d.reporting.rows import TableRow, sample_folders
 from latent3d.reporting.style import LINE_STYLES, colour
 

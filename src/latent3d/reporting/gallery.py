@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from latent3d.energy.energies_file import NAME, read_energies
-from latent3d.errors import UserError
-from latent3d.metrics.registry import FAMILIES
-from latent3d.molecules.molecules import ELEMENTS, Molecule
-from latent3d.molecules.parquet import iterate_parquet
-from latent3d.molecules.perception import perceive_bonds
+from latent3d.base.errors import UserError
+from latent3d.calculations.energies_file import NAME, read_energies
+from latent3d.data.molecules.molecules import ELEMENTS, Molecule
+from latent3d.data.molecules.parquet import iterate_parquet
+from latent3d.data.molecules.perception import perceive_bonds
+from latent3d.evaluation.registry import FAMILIES
 from latent3d.reporting.drawings import COLOURS, OTHER_COLOUR, principal_axes
 
 SHOWN = 12

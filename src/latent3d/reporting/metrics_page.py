@@ -1,10 +1,10 @@
 """docs/metrics.md: every quantity of the registry, so that tables and documentation cannot disagree."""
 
-from latent3d.metrics.registry import DIRECTION_LABELS, FAMILIES, UNIT_LABELS
+from latent3d.evaluation.registry import DIRECTION_LABELS, FAMILIES, UNIT_LABELS
 
 _HEAD = """# Metrics
 
-Made by `latent3d metrics --out docs/metrics.md` from `src/latent3d/metrics/registry.py`; change it there.
+Made by `latent3d metrics --out docs/metrics.md` from `src/latent3d/evaluation/registry.py`; change it there.
 
 **Accounting.** Every requested sample stays in every denominator unless a definition says otherwise, and every failure
 has a reason in `ledger.csv`. A sample is judged by the graph its file gives; where there is none, bonds are perceived

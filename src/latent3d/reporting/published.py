@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from latent3d.errors import UserError
-from latent3d.metrics.registry import FAMILIES
+from latent3d.base.errors import UserError
+from latent3d.evaluation.registry import FAMILIES
 
 TRUST = ["read_from_author_repository", "read_second_hand", "unverified"]
 TABLE, DATASET = "qm9_unconditional", "qm9"

@@ -11,10 +11,10 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from latent3d.config import FIGURES
-from latent3d.errors import UserError
-from latent3d.files import read_json, write_text
-from latent3d.metrics.energies import CALCULATIONS
+from latent3d.base.errors import UserError
+from latent3d.base.files import read_json, write_text
+from latent3d.evaluation.energy.energies import CALCULATIONS
+from latent3d.reporting.catalogue import FIGURES
 from latent3d.reporting.gallery import SHOWN, gallery, viewer
 from latent3d.reporting.report_tables import failure_matrix, layout
 

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from latent3d.config import Geometry
-from latent3d.errors import UserError
-from latent3d.molecules.parquet import read_metadata
+from latent3d.base.errors import UserError
+from latent3d.data.molecules.parquet import read_metadata
+from latent3d.reporting.catalogue import Geometry
 
 
 class TableRow(BaseModel):

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from latent3d.metrics.registry import DIRECTION_LABELS, FAMILIES, UNIT_LABELS, Quantity
+from latent3d.evaluation.registry import DIRECTION_LABELS, FAMILIES, UNIT_LABELS, Quantity
 
 
 def print_scorecard(file: Path, folder: Path, metrics: dict[str, Any]) -> None:

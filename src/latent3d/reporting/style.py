@@ -9,7 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from latent3d.files import atomic_path
+from latent3d.base.files import atomic_path
 from latent3d.reporting.rows import TableRow
 
 # Colours of Okabe and Ito (2008) and of Tol's muted scheme (2021), by place in config.yaml: controls first (greys,

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from latent3d.files import atomic_path, read_json
-from latent3d.metrics.energies import CALCULATIONS
-from latent3d.metrics.registry import AUTOENCODER, DISTRIBUTION, ENERGY, FAMILIES, QUALITY, Quantity
+from latent3d.base.files import atomic_path, read_json
+from latent3d.evaluation.energy.energies import CALCULATIONS
+from latent3d.evaluation.registry import AUTOENCODER, DISTRIBUTION, ENERGY, FAMILIES, QUALITY, Quantity
 from latent3d.reporting.published import published_distances, published_values
 from latent3d.reporting.rows import TableRow, describe_subset, sample_folders, stage_file, training_folders
 

@@ -1,6 +1,6 @@
 """Generative systems: one folder each. The contract that all of them keep, and access by name.
 
-A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `config.SystemDefaults`) and functions
+A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `plan.SystemDefaults`) and functions
 
     fit(stage, data, weights, hyperparameters, run) -> (TrainingResult, metadata)
         Train one stage on `data` (all splits), given the weights files of the stages it needs.
@@ -17,12 +17,14 @@ A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `con
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from latent3d.config import system_defaults
-from latent3d.molecules.molecules import Molecule, Molecules
+from latent3d.base.errors import UserError
+from latent3d.base.validation import suggest
+from latent3d.data.molecules.molecules import Molecule, Molecules
 
 Draw = Callable[[range, int], Molecules]
 """What `sampler` gives: molecules of sample indices under a sampling seed."""
@@ -57,7 +59,13 @@ class Reconstruction:
     reflection_change: float
 
 
+def system_names() -> list[str]:
+    """Names of all systems: the folders here that have a defaults.yaml."""
+    return sorted(file.parent.name for file in Path(__file__).parent.glob("*/defaults.yaml"))
+
+
 def load_system(name: str) -> ModuleType:
     """Import a system by name. Raises UserError if there is none."""
-    system_defaults(name)
+    if name not in system_names():
+        raise UserError(f"There is no system {name!r}.{suggest(name, system_names())}")
     return importlib.import_module(f"latent3d.systems.{name}")

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from latent3d.diffusion.streams import Streams
-from latent3d.molecules.molecules import Molecule, Molecules, from_list
-from latent3d.sampling import CHUNK
+from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
+from latent3d.diffusion.streams import CHUNK, Streams
 from latent3d.systems import Draw
 
 

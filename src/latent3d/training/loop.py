@@ -18,10 +18,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from latent3d.base.errors import StoppedEarly, UserError
+from latent3d.base.files import write_text
+from latent3d.base.run import Run
 from latent3d.diffusion.streams import stream_seed
-from latent3d.errors import StoppedEarly, UserError
-from latent3d.files import write_text
-from latent3d.run import Run
 from latent3d.training.batches import Batches
 from latent3d.training.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
 from latent3d.training.ema import ema_update

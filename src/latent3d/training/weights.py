@@ -10,8 +10,8 @@ from safetensors.torch import save
 from torch import nn
 
 from latent3d import __version__
-from latent3d.errors import UserError
-from latent3d.files import atomic_path, hash_configuration
+from latent3d.base.errors import UserError
+from latent3d.base.files import atomic_path, hash_configuration
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -5,17 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from latent3d.molecules.molecules import from_list
+from latent3d.data.molecules.molecules import from_list
+from latent3d.graphs.conformers import encode_conformers
+from latent3d.graphs.molecular_graphs import GraphBatch, read_conformers
+from latent3d.nets.conformer_encoder import invariant_features, pair_distances
+from latent3d.nets.geometry_errors import frame_aligned_error, near_pairs
 from latent3d.systems.latent3d import sampling
-from latent3d.systems.latent3d.conformers import decode_conformers, encode_conformers
-from latent3d.systems.latent3d.encoder import invariant_features, pair_distances
-from latent3d.systems.latent3d.geometry import (
-    GeometricAutoencoder,
-    frame_aligned_error,
-    near_pairs,
-    relax_springs,
-)
-from latent3d.systems.latent3d.graphs import GraphBatch, read_conformers
+from latent3d.systems.latent3d.conformers import decode_conformers
+from latent3d.systems.latent3d.geometry import GeometricAutoencoder, relax_springs
 
 CHIRAL = ["C[C@H](O)F", "N[C@@H](C)C(=O)O", "C[C@@H]1CO1"]
 ACHIRAL = ["CCO", "c1ccccc1", "C#N", "C#CC#C", "CC(C)(C)C"]

@@ -2,9 +2,9 @@ import pytest
 import torch
 from rdkit import Chem
 
-from latent3d.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.graphs.molecular_graphs import canonical_graph, read_graphs
 from latent3d.systems.latent3d.grammar import END, Builder, Grammar
-from latent3d.systems.latent3d.graphs import canonical_graph, read_graphs
 
 SMILES = [
     "CCO",

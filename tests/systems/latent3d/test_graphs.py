@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latent3d.molecules.molecules import Molecule, from_list
-from latent3d.systems.latent3d.graphs import canonical_graph, order_hydrogens, read_conformers
+from latent3d.data.molecules.molecules import Molecule, from_list
+from latent3d.graphs.molecular_graphs import canonical_graph, order_hydrogens, read_conformers
 
 SMILES = ["CCO", "c1ccccc1C", "C[C@H](O)F", "N[C@@H](C)C(=O)O", "NC=O", "C", "CC(C)N"]
 

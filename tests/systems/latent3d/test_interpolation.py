@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from latent3d.config import Row, hyperparameters
-from latent3d.interpolation import PLACES, write_interpolation
-from latent3d.molecules.molecules import from_list
-from latent3d.molecules.parquet import read_metadata, read_parquet, write_parquet
-from latent3d.molecules.rdkit import canonical_smiles, to_rdkit
-from latent3d.run import Run
+from latent3d.base.run import Run
+from latent3d.commands.interpolate import PLACES, write_interpolation
+from latent3d.data.molecules.molecules import from_list
+from latent3d.data.molecules.parquet import read_metadata, read_parquet, write_parquet
+from latent3d.data.molecules.rdkit import canonical_smiles, to_rdkit
+from latent3d.graphs.molecular_graphs import canonical_graph
+from latent3d.plan import Row, hyperparameters
 from latent3d.systems.latent3d import interpolate, reconstruct
 from latent3d.systems.latent3d.grammar import Grammar
-from latent3d.systems.latent3d.graphs import canonical_graph
 from latent3d.systems.latent3d.models import geometric_autoencoder, topological_autoencoder
 from latent3d.training.weights import write_weights
 

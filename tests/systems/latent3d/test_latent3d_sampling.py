@@ -8,15 +8,16 @@ import pandas as pd
 import pytest
 import torch
 
-from latent3d.config import Row, hyperparameters
-from latent3d.errors import UserError
-from latent3d.molecules.molecules import from_list
-from latent3d.run import Run
-from latent3d.systems.latent3d.conformers import decode_conformers, encode_conformers
-from latent3d.systems.latent3d.graphs import read_conformers
+from latent3d.base.errors import UserError
+from latent3d.base.run import Run
+from latent3d.commands.release import released_weights
+from latent3d.data.molecules.molecules import from_list
+from latent3d.graphs.conformers import encode_conformers
+from latent3d.graphs.molecular_graphs import read_conformers
+from latent3d.plan import Row, hyperparameters
+from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.models import load_geometry, load_guided_prior
 from latent3d.systems.latent3d.sampling import sampler
-from latent3d.training.release import released_weights
 from latent3d.training.weights import read_weights, write_safetensors
 
 SMILES = [

@@ -1,11 +1,10 @@
 import pytest
 import torch
 
-from latent3d.config import Row, hyperparameters
+from latent3d.base.run import Run
 from latent3d.diffusion.streams import Streams
-from latent3d.run import Run
-from latent3d.systems.latent3d.fitting import fit_codes
-from latent3d.systems.latent3d.models import latent_diffusion
+from latent3d.plan import Row, hyperparameters
+from latent3d.training.latents import fit_codes, latent_diffusion
 
 H = {
     "width": 32,

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from latent3d.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.graphs.molecular_graphs import canonical_graph, pad_graphs
 from latent3d.systems.latent3d.grammar import Grammar
-from latent3d.systems.latent3d.graphs import canonical_graph, pad_graphs
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder, encode_graphs, read_sequences
 
 SMILES = ["CCO", "CCN", "c1ccncc1", "CC(=O)O", "C1CC1", "C#N", "CF", "C[N+](=O)[O-]"]

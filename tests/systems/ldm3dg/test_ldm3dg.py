@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from latent3d.config import Row, hyperparameters, system_defaults
-from latent3d.errors import UserError
-from latent3d.run import Run
+from latent3d.base.errors import UserError
+from latent3d.base.run import Run
+from latent3d.graphs.molecular_graphs import canonical_graph
+from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems import load_system
-from latent3d.systems.latent3d.graphs import canonical_graph
 from latent3d.systems.ldm3dg import sampling
 from latent3d.systems.ldm3dg.models import load_prior, load_topology
 from latent3d.training.weights import write_weights

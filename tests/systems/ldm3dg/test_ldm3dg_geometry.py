@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from latent3d.config import Row, hyperparameters, system_defaults
-from latent3d.molecules.molecules import Molecule, from_list
-from latent3d.run import Run
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecule, from_list
+from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems import load_system
 from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers, placed
 from latent3d.systems.ldm3dg.decoder import GeometricDecoder, distance_features, random_start

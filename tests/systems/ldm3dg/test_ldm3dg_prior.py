@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from latent3d.config import Row, hyperparameters, system_defaults
-from latent3d.diffusion.codes import Whitened
+from latent3d.base.run import Run
+from latent3d.diffusion.latents import Whitened
 from latent3d.diffusion.objectives import NoiseLevel
 from latent3d.diffusion.samplers import sample
 from latent3d.diffusion.schedules import linear_500, linear_500_zero
 from latent3d.diffusion.streams import Streams
-from latent3d.run import Run
+from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems.ldm3dg.prior import TIMES, CodeDiffusion, ResidualStacks
 from latent3d.training.loop import train
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from rdkit import Chem
 
-from latent3d.molecules.molecules import from_list
-from latent3d.molecules.parquet import read_parquet
-from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, sanitised
+from latent3d.data.molecules.molecules import from_list
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.data.molecules.rdkit import canonical_smiles, from_rdkit, sanitised
 from latent3d.systems.ldm3dg.motif_assembly import MAX_MOTIFS
 from latent3d.systems.ldm3dg.motif_trees import read_trees
 from latent3d.systems.ldm3dg.motifs import ROOT, Vocabulary, read_motif

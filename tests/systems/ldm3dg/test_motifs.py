@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from latent3d.molecules.bonds import with_smiles_bonds
-from latent3d.molecules.molecules import Molecule, from_list
-from latent3d.molecules.parquet import read_parquet
-from latent3d.molecules.rdkit import canonical_smiles, from_rdkit, sanitised
-from latent3d.molecules.sdf import read_sdf
+from latent3d.data.molecules.bonds import with_smiles_bonds
+from latent3d.data.molecules.molecules import Molecule, from_list
+from latent3d.data.molecules.parquet import read_parquet
+from latent3d.data.molecules.rdkit import canonical_smiles, from_rdkit, sanitised
+from latent3d.data.molecules.sdf import read_sdf
 from latent3d.systems.ldm3dg.motif_assembly import replay
 from latent3d.systems.ldm3dg.motif_trees import read_trees
 from latent3d.systems.ldm3dg.motifs import ROOT, Miss, Vocabulary, read_tree

@@ -1,21 +1,18 @@
 """Control rows: real molecules, noisy ones, random clouds, ETKDG on the graphs of another row (see README.md)."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from rdkit import rdBase
-from rdkit.Chem import AllChem
 
-from latent3d.errors import UserError
-from latent3d.molecules.molecules import Molecule, Molecules, from_list
-from latent3d.molecules.parquet import read_parquet
-from latent3d.molecules.perception import perceive_bonds
-from latent3d.molecules.rdkit import sanitised
-from latent3d.run import Run
+from latent3d.base.errors import UserError
+from latent3d.base.run import Run
+from latent3d.data.molecules.embedding import embed
+from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
+from latent3d.data.molecules.parquet import read_parquet
 from latent3d.systems import Draw
 
 KINDS = ("data", "noise", "cloud", "etkdg")
@@ -122,30 +119,6 @@ def _embedded(graphs: Molecules, indices: range, seed: int) -> tuple[list[Molecu
             molecules.append(molecule)
             status.append(reason)
     return molecules, status
-
-
-def embed(molecule: Molecule, seed: int) -> tuple[Molecule, str]:
-    """The molecule's graph (perceived where unknown) at ETKDGv3 coordinates, and `ok` or the reason of the failure."""
-    if molecule.bonds is None:
-        molecule, reason = perceive_bonds(molecule)
-        if reason != "ok":
-            return molecule, reason
-    # No coordinate of the source may reach the embedding.
-    graph = replace(molecule, positions=np.full((len(molecule), 3), np.nan, np.float32))
-    if not len(graph):
-        return graph, "decode_failed"
-    mol = sanitised(graph)
-    if mol is None:
-        return graph, "sanitise_failed"
-    parameters = AllChem.ETKDGv3()
-    parameters.randomSeed = seed
-    try:
-        embedded = AllChem.EmbedMolecule(mol, parameters) >= 0
-    except (ValueError, RuntimeError):
-        embedded = False
-    if not embedded:
-        return graph, "embed_failed"
-    return replace(graph, positions=mol.GetConformer().GetPositions().astype(np.float32)), "ok"
 
 
 def _stream(*key: int) -> np.random.Generator:

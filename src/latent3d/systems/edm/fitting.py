@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecules
 from latent3d.diffusion.point_sampling import batches_by_size
 from latent3d.diffusion.points import random_rotations
-from latent3d.molecules.clouds import Clouds, elements_of, read_clouds
-from latent3d.molecules.molecules import Molecules
+from latent3d.graphs.point_clouds import Clouds, elements_of, read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind
-from latent3d.run import Run
 from latent3d.systems.edm.model import AtomDiffusion
 from latent3d.training.loop import Losses, TrainingResult, train
 

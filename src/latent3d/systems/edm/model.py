@@ -12,7 +12,7 @@ from torch import nn
 from latent3d.diffusion import bound
 from latent3d.diffusion.objectives import NoiseLevel
 from latent3d.diffusion.points import SCHEDULE, TIMES, PointNetwork, draw_noise, eps_loss, point_denoiser, readout
-from latent3d.molecules.clouds import Clouds
+from latent3d.graphs.point_clouds import Clouds
 from latent3d.nets.egnn import Kind
 
 

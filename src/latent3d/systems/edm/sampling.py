@@ -4,11 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecules
 from latent3d.diffusion.point_sampling import sample_points
-from latent3d.molecules.molecules import Molecules
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import Kind
-from latent3d.run import Run
 from latent3d.systems import Draw
 from latent3d.systems.edm.model import AtomDiffusion
 from latent3d.training.weights import read_weights

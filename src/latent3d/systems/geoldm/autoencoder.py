@@ -12,7 +12,7 @@ from torch import nn
 
 from latent3d.diffusion.objectives import NoiseLevel
 from latent3d.diffusion.points import SCHEDULE, draw_noise
-from latent3d.molecules.clouds import Clouds, centre
+from latent3d.graphs.point_clouds import Clouds, centre
 from latent3d.nets.egnn import Kind
 from latent3d.nets.precision import full_precision
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecules
 from latent3d.diffusion.points import eps_loss
-from latent3d.molecules.clouds import read_clouds
-from latent3d.molecules.molecules import Molecules
+from latent3d.graphs.point_clouds import read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind
-from latent3d.run import Run
 from latent3d.systems.edm.fitting import batch_of, described, training_clouds
 from latent3d.systems.geoldm.autoencoder import PointAutoencoder
 from latent3d.systems.geoldm.models import latent_denoiser, load_autoencoder

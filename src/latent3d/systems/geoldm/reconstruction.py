@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecules
+from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.diffusion.point_sampling import batches_by_size
-from latent3d.molecules.clouds import Clouds, read_clouds, to_molecules
-from latent3d.molecules.molecules import Molecules
-from latent3d.molecules.perception import perceive_bonds
+from latent3d.graphs.point_clouds import Clouds, read_clouds, to_molecules
 from latent3d.nets.alignment import rotation_matrix
 from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind
-from latent3d.run import Run
 from latent3d.systems import Reconstruction
 from latent3d.systems.geoldm.models import load_autoencoder
 

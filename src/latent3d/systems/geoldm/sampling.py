@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecules
 from latent3d.diffusion.point_sampling import sample_points
 from latent3d.diffusion.points import readout
-from latent3d.molecules.clouds import Clouds
-from latent3d.molecules.molecules import Molecules
+from latent3d.graphs.point_clouds import Clouds
 from latent3d.nets.egnn import Kind
-from latent3d.run import Run
 from latent3d.systems import Draw
 from latent3d.systems.geoldm.models import load_autoencoder, load_denoiser
 

@@ -2,32 +2,11 @@
 
 import numpy as np
 import torch
-from torch import nn
 
-from latent3d.molecules.molecules import EMPTY, Molecule
+from latent3d.data.molecules.molecules import EMPTY, Molecule
+from latent3d.graphs.conformers import BATCH, by_size
+from latent3d.graphs.molecular_graphs import Graph, pad_graphs
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
-from latent3d.systems.latent3d.graphs import Conformers, Graph, pad_graphs
-
-BATCH = 50  # molecules decoded together
-
-
-@torch.no_grad()
-def encode_conformers(
-    model: nn.Module, conformers: Conformers, mirror: bool = False, positions: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Codes [M, latent] on the CPU of all conformers, of their mirror images, or at other positions [M, N, 3].
-
-    The model has `encode` of graphs and positions, and the width `latent` of its codes.
-    """
-    device = next(model.parameters()).device
-    x = positions if positions is not None else conformers.mirrored if mirror else conformers.positions
-    sizes = conformers.batch.atom_counts
-    out = torch.zeros(len(sizes), model.latent)
-    for rows in by_size(sizes, 4 * BATCH):
-        width = int(sizes[rows].max())
-        batch = conformers.batch.select(rows, width).to(device)
-        out[rows] = model.encode(batch, x[rows, :width].to(device)).cpu()
-    return out
 
 
 @torch.no_grad()
@@ -62,8 +41,3 @@ def decode_usable(
         molecules[i] = molecule
         status[i] = "ok" if np.isfinite(molecule.positions).all() else "nan_coordinates"
     return molecules, status
-
-
-def by_size(sizes: torch.Tensor, batch_size: int) -> list[torch.Tensor]:
-    """Rows sorted by size, in batches."""
-    return list(torch.argsort(sizes, stable=True).split(batch_size)) if len(sizes) else []

@@ -2,29 +2,32 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 
-from latent3d.errors import UserError
-from latent3d.molecules.molecules import Molecules
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecules
+from latent3d.graphs.conformers import encode_conformers
+from latent3d.graphs.molecular_graphs import (
+    pad_graphs,
+    read_conformers,
+    read_graphs,
+    require_molecules,
+)
 from latent3d.nets.compiling import compile_layers
-from latent3d.run import Run
-from latent3d.systems.latent3d.conformers import encode_conformers
 from latent3d.systems.latent3d.grammar import Grammar
-from latent3d.systems.latent3d.graphs import Conformers, Graph, pad_graphs, read_conformers, read_graphs
 from latent3d.systems.latent3d.models import (
     geometric_autoencoder,
-    latent_diffusion,
     load_geometry,
     load_topology,
     topological_autoencoder,
 )
 from latent3d.systems.latent3d.topology import encode_graphs, read_sequences
-from latent3d.training.loop import Losses, LossOfRows, TrainingResult, train
-
-Found = TypeVar("Found", Conformers, list[Graph])
+from latent3d.training.conformers import conformer_loss
+from latent3d.training.latents import fit_codes
+from latent3d.training.loop import Losses, TrainingResult, train
 
 
 def fit(
@@ -45,7 +48,7 @@ def fit(
 def _fit_topology(
     data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
-    graphs = nonempty(read_graphs(data))
+    graphs = require_molecules(read_graphs(data))
     grammar = Grammar.of(graphs)
     sequences = read_sequences(grammar, graphs)
     # Known on the host: a training step must not wait for the device to say how long a batch is.
@@ -70,7 +73,7 @@ def _fit_topology(
 def _fit_geometry(
     data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
-    conformers = nonempty(read_conformers(data))
+    conformers = require_molecules(read_conformers(data))
     sizes = conformers.batch.atom_counts.numpy()
     max_heavy = max(graph.heavy for graph in conformers.graphs)
     torch.manual_seed(run.seed)
@@ -80,28 +83,11 @@ def _fit_geometry(
     return train("geometry", model, sizes, loss, hyperparameters, run), {"max_heavy": max_heavy}
 
 
-def conformer_loss(conformers: Conformers, device: str) -> LossOfRows:
-    """A training step of an autoencoder of conformers: its loss on some of them, half of them mirrored."""
-    batch = conformers.batch.to(device)
-    positions, mirrored = conformers.positions.to(device), conformers.mirrored.to(device)
-    sizes = conformers.batch.atom_counts.numpy()
-
-    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
-        width = int(sizes[rows].max())
-        # The mirror image of a conformer is as good a conformer.
-        mirror = (torch.rand(len(rows), generator=generator) < 0.5).to(device)[:, None, None]
-        rows = rows.to(device)
-        x = torch.where(mirror, mirrored[rows, :width], positions[rows, :width])
-        return model(batch.select(rows, width), x, generator)
-
-    return loss
-
-
 def _fit_codes_2d(
     stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     topology = load_topology(weights["topology"], run.device)
-    z_2d = encode_graphs(topology, nonempty(read_graphs(data))).to(run.device)
+    z_2d = encode_graphs(topology, require_molecules(read_graphs(data))).to(run.device)
     return fit_codes(stage, z_2d[:, None], z_2d[:, :0], topology.grammar.max_atoms, hyperparameters, run)
 
 
@@ -109,37 +95,8 @@ def _fit_codes_3d(
     stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
-    conformers = nonempty(read_conformers(data))
+    conformers = require_molecules(read_conformers(data))
     z_2d = encode_graphs(topology, conformers.graphs).to(run.device)
     # Every molecule and its mirror image.
     z_3d = torch.stack([encode_conformers(geometry, conformers, mirror) for mirror in (False, True)], 1)
     return fit_codes(stage, z_3d.to(run.device), z_2d, geometry.code.heavy, hyperparameters, run)
-
-
-def fit_codes(
-    stage: str, codes: torch.Tensor, given: torch.Tensor, slots: int, hyperparameters: dict[str, Any], run: Run
-) -> tuple[TrainingResult, dict[str, Any]]:
-    """Diffusion of codes [M, K, D], K equally good ones per molecule, given [M, C]; made of so many slots."""
-    torch.manual_seed(run.seed)
-    sizes = {"dimension": codes.shape[-1], "condition": given.shape[-1], "slots": slots}
-    model = latent_diffusion(stage, **sizes, h=hyperparameters)
-    model.codes.fit(codes.flatten(0, 1).cpu())
-    if given.shape[-1]:
-        model.given.fit(given.cpu())
-    model.to(run.device)
-    compile_layers(model.denoiser.network)
-
-    def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
-        which = torch.randint(codes.shape[1], rows.shape, generator=generator)
-        rows = rows.to(run.device)
-        return model(codes[rows, which.to(run.device)], given[rows], generator)
-
-    result = train(stage, model, np.ones(len(codes)), loss, hyperparameters, run)
-    return result, sizes
-
-
-def nonempty(found: Found) -> Found:
-    """The same graphs or conformers, or a plain error where the dataset has none."""
-    if not len(found.graphs if isinstance(found, Conformers) else found):
-        raise UserError("The dataset has no molecule with a usable bond graph. Check its bonds and hydrogens.")
-    return found

@@ -11,14 +11,15 @@ part of the network (trained through a few steps, run longer at inference), not 
 import torch
 from torch import nn
 
+from latent3d.graphs.molecular_graphs import GraphBatch
 from latent3d.nets.alignment import aligned_square_error
+from latent3d.nets.conformer_encoder import NEAR_PATH, ConformerEncoder, pair_distances
+from latent3d.nets.geometry_errors import frame_aligned_error, near_distance_error, near_pairs
+from latent3d.nets.graph_embedding import MAX_NUMBER, GraphEmbedding
 from latent3d.nets.precision import full_precision
 from latent3d.nets.self_supervision import SelfSupervision
+from latent3d.nets.slots import SlotCode, with_self_supervision
 from latent3d.nets.transformer import TransformerBlock, padding_bias
-from latent3d.systems.latent3d.embedding import MAX_NUMBER, GraphEmbedding
-from latent3d.systems.latent3d.encoder import NEAR_PATH, ConformerEncoder, local_positions, pair_distances
-from latent3d.systems.latent3d.graphs import GraphBatch
-from latent3d.systems.latent3d.slots import SlotCode, with_self_supervision
 
 
 class GeometricAutoencoder(nn.Module):
@@ -124,29 +125,6 @@ class GeometricAutoencoder(nn.Module):
             return self.encoder(graphs, positions, hidden)
 
         return with_self_supervision(self.self_supervision, losses, self.code, graphs, states, encode, generator)
-
-
-def frame_aligned_error(graphs: GraphBatch, predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-    """Mean distance, angstrom, between predicted and true atoms seen from the local frame of every atom.
-
-    Unlike a global superposition it weighs every local environment alike, and it sees a wrong hand at once (FAPE,
-    Jumper et al. 2021; here with the frames of the encoder).
-    """
-    pairs = graphs.mask[:, None] & graphs.mask[:, :, None]
-    error = local_positions(graphs, predicted) - local_positions(graphs, true)
-    return (error.square().sum(-1).add(1e-4).sqrt() * pairs).sum() / pairs.sum()
-
-
-def near_distance_error(graphs: GraphBatch, distances: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-    """Mean error, angstrom, of distances [B, N, N] of near pairs, halved with each further bond between them."""
-    by_path = near_pairs(graphs) * (2.0 ** (1 - graphs.paths.clamp(max=NEAR_PATH).float()))
-    return ((distances - true).abs() * by_path).sum() / by_path.sum()
-
-
-def near_pairs(graphs: GraphBatch) -> torch.Tensor:
-    """[B, N, N] float, 1 for pairs of different atoms at most NEAR_PATH bonds apart."""
-    both = graphs.mask[:, None] & graphs.mask[:, :, None]
-    return (both & (graphs.paths <= NEAR_PATH) & (graphs.paths > 0)).float()
 
 
 def relax_springs(positions: torch.Tensor, distances: torch.Tensor, weights: torch.Tensor, steps: int) -> torch.Tensor:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from latent3d.molecules.molecules import Molecule
-from latent3d.systems.latent3d.graphs import Graph
+from latent3d.data.molecules.molecules import Molecule
+from latent3d.graphs.molecular_graphs import Graph, with_hydrogens
 
 PAD, END = 0, 1
 AtomType = tuple[int, int, int]
@@ -214,21 +214,3 @@ class Builder:
             with_hydrogens(types[k[:n]], o[:n], m[:n, :n])
             for k, o, m, n in zip(kinds, opens, orders, atoms, strict=True)
         ]
-
-
-def with_hydrogens(types: np.ndarray, hydrogens: np.ndarray, orders: np.ndarray) -> Molecule:
-    """A molecule of n heavy atoms, which come first, and its hydrogens; positions are NaN.
-
-    types [n, 3]: atomic number, formal charge, valence; hydrogens [n]: how many each bears; orders [n, n]: Kekule.
-    """
-    heavy = len(types)
-    i, j = np.nonzero(np.triu(orders))
-    bearers = np.repeat(np.arange(heavy), hydrogens)
-    size = heavy + len(bearers)
-    return Molecule(
-        np.concatenate([types[:, 0], np.ones(len(bearers))]).astype(np.uint8),
-        np.full((size, 3), np.nan, np.float32),
-        np.concatenate([np.stack([i, j], 1), np.stack([bearers, np.arange(heavy, size)], 1)]).astype(np.int16),
-        np.concatenate([orders[i, j], np.ones(len(bearers))]).astype(np.uint8),
-        np.concatenate([types[:, 1], np.zeros(len(bearers))]).astype(np.int8),
-    )

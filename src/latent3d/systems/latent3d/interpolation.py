@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latent3d.molecules.molecules import EMPTY, Molecule, Molecules
-from latent3d.run import Run
-from latent3d.systems.latent3d.conformers import decode_usable, encode_conformers
-from latent3d.systems.latent3d.graphs import canonical_graph, read_conformers
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import EMPTY, Molecule, Molecules
+from latent3d.graphs.conformers import encode_conformers
+from latent3d.graphs.molecular_graphs import canonical_graph, read_conformers
+from latent3d.systems.latent3d.conformers import decode_usable
 from latent3d.systems.latent3d.models import load_geometry, load_topology
 from latent3d.systems.latent3d.topology import encode_graphs
 

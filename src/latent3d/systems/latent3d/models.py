@@ -3,22 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from latent3d.errors import UserError
+from latent3d.base.errors import UserError
+from latent3d.diffusion.latent_diffusion import LatentDiffusion
 from latent3d.nets.compiling import compile_layers
-from latent3d.nets.dit import SlotTransformer
-from latent3d.nets.mlp import ResidualMLP
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.grammar import Grammar
-from latent3d.systems.latent3d.prior import LatentDiffusion
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder
+from latent3d.training.latents import check_heads, load_prior
 from latent3d.training.weights import read_weights, ready
-
-
-def check_heads(stage: str, h: dict[str, Any]) -> None:
-    """Raises UserError where the heads of attention do not divide the width of a stage."""
-    if h["width"] % h["heads"]:
-        raise UserError(f"{stage}.width ({h['width']}) must be a multiple of {stage}.heads ({h['heads']}).")
-
 
 SELF_SUPERVISION = ("self_supervision", "self_supervision_weight")
 
@@ -37,16 +29,6 @@ def geometric_autoencoder(max_heavy: int, h: dict[str, Any]) -> GeometricAutoenc
     return GeometricAutoencoder(max_heavy, **{name: h[name] for name in (*names, *SELF_SUPERVISION)})
 
 
-def latent_diffusion(stage: str, dimension: int, condition: int, slots: int, h: dict[str, Any]) -> LatentDiffusion:
-    """An untrained diffusion model of codes of a dimension, given codes of another, all made of so many slots."""
-    if h["network"] == "mlp":
-        network = ResidualMLP(dimension, condition, h["width"], h["blocks"])
-    else:
-        check_heads(stage, h)
-        network = SlotTransformer(dimension, condition, slots, h["width"], h["blocks"], h["heads"])
-    return LatentDiffusion(network, dimension, condition, h["objective"], h["schedule"])
-
-
 def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
     """The topological autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
@@ -61,15 +43,6 @@ def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     state, metadata = read_weights(path)
     model = ready(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
     compile_layers(*model.encoder.blocks, *model.decoder)
-    return model
-
-
-def load_prior(path: Path, device: str) -> LatentDiffusion:
-    """A latent diffusion model of a weights file, ready for sampling."""
-    state, metadata = read_weights(path)
-    sizes = metadata["dimension"], metadata["condition"], metadata["slots"]
-    model = ready(latent_diffusion(metadata["stage"], *sizes, metadata["hyperparameters"]), state, device)
-    compile_layers(model.denoiser.network)
     return model
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import torch
 
-from latent3d.molecules.molecules import Molecules
-from latent3d.run import Run
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecules
+from latent3d.graphs.conformers import encode_conformers
+from latent3d.graphs.molecular_graphs import read_conformers, require_molecules
 from latent3d.systems import Reconstruction
-from latent3d.systems.latent3d.conformers import decode_conformers, encode_conformers
-from latent3d.systems.latent3d.fitting import nonempty
-from latent3d.systems.latent3d.graphs import read_conformers
+from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.models import load_geometry, load_topology
 from latent3d.systems.latent3d.topology import encode_graphs
 
@@ -21,7 +21,7 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
     """
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
     largest = min(topology.grammar.max_atoms, geometry.code.heavy)
-    conformers = nonempty(read_conformers(molecules, largest))
+    conformers = require_molecules(read_conformers(molecules, largest))
     z_2d = encode_graphs(topology, conformers.graphs).to(run.device)
     z_3d = encode_conformers(geometry, conformers).to(run.device)
     shuffled = z_3d[torch.randperm(len(z_3d), generator=torch.Generator().manual_seed(run.seed))]

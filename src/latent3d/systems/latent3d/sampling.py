@@ -9,16 +9,16 @@ from typing import Any
 
 import torch
 
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import EMPTY, Molecule, Molecules
+from latent3d.diffusion.latent_diffusion import LatentDiffusion
 from latent3d.diffusion.streams import Streams
-from latent3d.molecules.molecules import EMPTY, Molecule, Molecules
-from latent3d.run import Run
+from latent3d.graphs.molecular_graphs import canonical_graph
 from latent3d.systems import Draw
 from latent3d.systems.chunks import draw_in_chunks
 from latent3d.systems.latent3d.conformers import decode_usable
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
-from latent3d.systems.latent3d.graphs import canonical_graph
 from latent3d.systems.latent3d.models import load_geometry, load_guided_prior, load_topology
-from latent3d.systems.latent3d.prior import LatentDiffusion
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder, encode_graphs
 
 

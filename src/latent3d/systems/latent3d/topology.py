@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from latent3d.graphs.molecular_graphs import Graph, GraphBatch, pad_graphs
+from latent3d.nets.graph_embedding import MAX_NUMBER, MAX_VALENCE, GraphEmbedding
 from latent3d.nets.self_supervision import SelfSupervision
+from latent3d.nets.slots import SlotCode, with_self_supervision
 from latent3d.nets.transformer import TransformerBlock, padding_bias
-from latent3d.systems.latent3d.embedding import MAX_NUMBER, MAX_VALENCE, GraphEmbedding
 from latent3d.systems.latent3d.grammar import PAD, Builder, Grammar
-from latent3d.systems.latent3d.graphs import Graph, GraphBatch, pad_graphs
-from latent3d.systems.latent3d.slots import SlotCode, with_self_supervision
 
 FEATURES = 6  # of Builder.features
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from rdkit.Chem import rdDepictor
 
-from latent3d.molecules.molecules import Molecule
-from latent3d.molecules.rdkit import sanitised
-from latent3d.systems.controls import embed
+from latent3d.data.molecules.embedding import embed
+from latent3d.data.molecules.molecules import Molecule
+from latent3d.data.molecules.rdkit import sanitised
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.graphs import Graphs
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from latent3d.errors import UserError
-from latent3d.molecules.molecules import Molecules
-from latent3d.run import Run
+from latent3d.base.errors import UserError
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecules
 from latent3d.systems.ldm3dg.conformers import encode_conformers
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.graphs import read_graphs

@@ -21,10 +21,10 @@ import networkx as nx
 import numpy as np
 from rdkit import Chem, rdBase
 
-from latent3d.errors import UserError
-from latent3d.molecules.molecules import Molecule, Molecules
-from latent3d.molecules.rdkit import canonical_smiles, to_rdkit
-from latent3d.systems.latent3d.graphs import Graph, canonical_graph
+from latent3d.base.errors import UserError
+from latent3d.data.molecules.molecules import Molecule, Molecules
+from latent3d.data.molecules.rdkit import canonical_smiles, to_rdkit
+from latent3d.graphs.molecular_graphs import Graph, canonical_graph
 
 AtomType = tuple[int, int, int]
 ROOT = -1

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latent3d.molecules.molecules import Molecule, Molecules
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecule, Molecules
 from latent3d.nets.alignment import rotation_matrix
-from latent3d.run import Run
 from latent3d.systems import Reconstruction
 from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers
 from latent3d.systems.ldm3dg.decoder import random_start

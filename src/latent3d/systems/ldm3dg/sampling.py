@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from rdkit import rdBase
 
+from latent3d.base.errors import UserError
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import EMPTY, Molecule, Molecules
 from latent3d.diffusion.streams import Streams
-from latent3d.errors import UserError
-from latent3d.molecules.molecules import EMPTY, Molecule, Molecules
-from latent3d.run import Run
 from latent3d.systems import Draw
 from latent3d.systems.chunks import draw_in_chunks
 from latent3d.systems.ldm3dg.conformers import decode_conformers, placed

@@ -7,7 +7,7 @@ decoder sees of it is a linear map, hence most directions of the code mean nothi
 import torch
 from torch import nn
 
-from latent3d.molecules.molecules import Molecule
+from latent3d.data.molecules.molecules import Molecule
 from latent3d.nets.gaussian import draw, kl_divergence
 from latent3d.nets.self_supervision import SelfSupervision, View
 from latent3d.systems.ldm3dg.motif_batches import TreeBatch

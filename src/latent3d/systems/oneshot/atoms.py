@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from latent3d.molecules.molecules import Molecule
-from latent3d.systems.latent3d.graphs import CHARGE_SHIFT, Graph, GraphBatch
+from latent3d.data.molecules.molecules import Molecule
+from latent3d.graphs.molecular_graphs import CHARGE_SHIFT, Graph, GraphBatch
 
 ABSENT = 0
 """Class of a place that a molecule has no atom for."""

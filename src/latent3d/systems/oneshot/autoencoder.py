@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.molecules.molecules import Molecule
+from latent3d.data.molecules.molecules import Molecule
+from latent3d.graphs.molecular_graphs import GraphBatch
 from latent3d.nets.alignment import aligned_square_error
+from latent3d.nets.conformer_encoder import ConformerEncoder, pair_distances
 from latent3d.nets.gaussian import GaussianCode, draw, kl_divergence
+from latent3d.nets.geometry_errors import frame_aligned_error, near_distance_error
 from latent3d.nets.transformer import TransformerBlock
-from latent3d.systems.latent3d.encoder import ConformerEncoder, pair_distances
-from latent3d.systems.latent3d.geometry import frame_aligned_error, near_distance_error
-from latent3d.systems.latent3d.graphs import GraphBatch
 from latent3d.systems.oneshot.atoms import ABSENT, BOND_CLASSES, AtomClasses
 
 

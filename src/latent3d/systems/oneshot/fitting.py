@@ -5,14 +5,15 @@ from typing import Any
 
 import torch
 
-from latent3d.molecules.molecules import Molecules
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecules
+from latent3d.graphs.conformers import encode_conformers
+from latent3d.graphs.molecular_graphs import read_conformers, require_molecules
 from latent3d.nets.compiling import compile_layers
-from latent3d.run import Run
-from latent3d.systems.latent3d.conformers import encode_conformers
-from latent3d.systems.latent3d.fitting import conformer_loss, fit_codes, nonempty
-from latent3d.systems.latent3d.graphs import read_conformers
 from latent3d.systems.oneshot.atoms import AtomClasses
 from latent3d.systems.oneshot.models import autoencoder, load_autoencoder
+from latent3d.training.conformers import conformer_loss
+from latent3d.training.latents import fit_codes
 from latent3d.training.loop import TrainingResult, train
 
 
@@ -20,7 +21,7 @@ def fit(
     stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Train one stage; returns the result and what the weights file must know beside the hyper-parameters."""
-    conformers = nonempty(read_conformers(data.split("train")))
+    conformers = require_molecules(read_conformers(data.split("train")))
     if stage == "diffusion":
         model = load_autoencoder(weights["autoencoder"], run.device)
         # Every molecule and its mirror image.

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from latent3d.nets.compiling import compile_layers
-from latent3d.systems.latent3d.models import check_heads
 from latent3d.systems.oneshot.atoms import AtomClasses
 from latent3d.systems.oneshot.autoencoder import OneShotAutoencoder
+from latent3d.training.latents import check_heads
 from latent3d.training.weights import read_weights, ready
 
 

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import torch
 
-from latent3d.molecules.molecules import Molecules
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecules
+from latent3d.graphs.conformers import encode_conformers
+from latent3d.graphs.molecular_graphs import read_conformers, require_molecules
 from latent3d.nets.alignment import rotation_matrix
-from latent3d.run import Run
 from latent3d.systems import Reconstruction
-from latent3d.systems.latent3d.conformers import encode_conformers
-from latent3d.systems.latent3d.fitting import nonempty
-from latent3d.systems.latent3d.graphs import read_conformers
 from latent3d.systems.oneshot.models import load_autoencoder
 
 BATCH = 200  # molecules decoded together
@@ -23,7 +22,7 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
     more atoms or heavy atoms than any of training are left out of `index`.
     """
     model = load_autoencoder(weights["autoencoder"], run.device)
-    conformers = nonempty(read_conformers(molecules, model.max_heavy, model.places))
+    conformers = require_molecules(read_conformers(molecules, model.max_heavy, model.places))
     z = encode_conformers(model, conformers)
     rotation = rotation_matrix(torch.randn(1, 4, generator=torch.Generator().manual_seed(run.seed)))[0]
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from latent3d.base.run import Run
+from latent3d.data.molecules.molecules import Molecule, Molecules
+from latent3d.diffusion.latent_diffusion import LatentDiffusion
 from latent3d.diffusion.streams import Streams
-from latent3d.molecules.molecules import Molecule, Molecules
-from latent3d.run import Run
 from latent3d.systems import Draw
 from latent3d.systems.chunks import draw_in_chunks
-from latent3d.systems.latent3d.models import load_prior
-from latent3d.systems.latent3d.prior import LatentDiffusion
 from latent3d.systems.oneshot.autoencoder import OneShotAutoencoder
 from latent3d.systems.oneshot.models import load_autoencoder
+from latent3d.training.latents import load_prior
 
 
 def sampler(

@@ -1,0 +1,5 @@
+"""`python -m latent3d.cli`."""
+
+from latent3d.cli import main
+
+main()

@@ -1,0 +1,142 @@
+"""Commands that train models and let them work."""
+
+from functools import partial
+from pathlib import Path
+
+from latent3d.base.errors import UserError
+from latent3d.cli.app import Argument, Option, app
+from latent3d.cli.arguments import check_origin, named_files, parse_shard, resolved
+from latent3d.plan import (
+    autoencoder_stages,
+    check_precision,
+    check_stage,
+    check_weights,
+    system_defaults,
+)
+
+RELEASED = "qm9_cpu"  # dataset of the released weights that are taken unless another is named
+
+
+@app.command("train")
+def _train(
+    system: str = Argument(help="name of the system"),
+    stage: str = Argument(help="one of the stages in its defaults.yaml"),
+    data: Path = Option(help="dataset.parquet"),
+    needs: list[str] = Option([], help="STAGE=FILE, weights of each stage this one needs"),
+    preset: str = Option("default", help="preset of the system's defaults.yaml"),
+    hyperparameters: str = Option("{}", help="JSON: hyper-parameters of the stage that differ from the preset"),
+    seed: int = Option(0, help="training seed"),
+    out: Path = Option(help="weights to write (.safetensors); log and cost are written beside it"),
+    checkpoints: Path = Option(Path("checkpoints"), help="folder for unfinished work"),
+    device: str = Option("auto", help="auto, cpu or cuda"),
+    precision: str = Option("32-true", help="32-true or bf16-mixed"),
+    time_limit: float | None = Option(None, help="seconds; then save, stop with exit code 75, resume when run again"),
+) -> None:
+    """Train one stage of a system; resumes from its last checkpoint."""
+    from latent3d.base.run import Run, resolve_device
+    from latent3d.commands.train import train_stage
+
+    files = named_files(needs)
+    check_stage(system, stage, files)
+    check_precision(precision)
+    settings = resolved(system, stage, preset, hyperparameters)
+    check_origin(files, system, data)
+    run = Run(seed, checkpoints, resolve_device(device), precision, time_limit)
+    train_stage(system, stage, data, files, settings, run, out)
+
+
+@app.command("sample")
+def _sample(
+    system: str = Option(help="name of the system"),
+    data: Path | None = Option(None, help="dataset.parquet; controls alone draw from it"),
+    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage; without them those that were released"),
+    released: str = Option(RELEASED, help="dataset on which released weights were trained"),
+    preset: str = Option("default", help="preset of the system's defaults.yaml"),
+    hyperparameters: str = Option("{}", help="JSON: hyper-parameters of `sampling` that differ from the preset"),
+    count: int = Option(min=1, help="samples per seed"),
+    seed: list[int] = Option([0], help="sampling seed; give it once per seed"),
+    source: Path | None = Option(None, help="control rows: folder of the row whose samples are used"),
+    out: Path = Option(
+        help="molecule file of one seed (.sdf, .xyz, .smi, .parquet), or folder: sample{SEED}/raw/samples.parquet in it"
+    ),
+    checkpoints: Path = Option(Path("checkpoints"), help="folder for unfinished work"),
+    shard: str | None = Option(
+        None, help="I/N: only the I-th of N parts, which waits in --checkpoints for a call without"
+    ),
+    device: str = Option("auto", help="auto, cpu or cuda"),
+) -> None:
+    """Draw samples; continues where an interrupted run stopped."""
+    from latent3d.base.run import Run, resolve_device
+    from latent3d.commands.release import released_weights
+    from latent3d.commands.sample import sample_seed, to_file
+    from latent3d.data.molecules.parquet import read_parquet
+
+    files = named_files(weights) if weights else released_weights(system, released)
+    check_weights(f"sampling from system {system!r}", files, system_defaults(system).stages)
+    settings = resolved(system, "sampling", preset, hyperparameters)
+    check_origin(files, system, data)
+    molecules = None if data is None else read_parquet(data)
+    part = None if shard is None else parse_shard(shard)
+    for one in seed:
+        run = Run(one, checkpoints, resolve_device(device))
+        if out.suffix:
+            if len(seed) > 1 or part:
+                raise UserError(f"--out {out}: a file holds the samples of one --seed, without --shard. Give a folder.")
+            to_file(out, partial(sample_seed, system, files, data, molecules, settings, run, count, source))
+        else:
+            folder = out / f"sample{one}" / "raw"
+            sample_seed(system, files, data, molecules, settings, run, count, source, folder, part)
+
+
+@app.command("reconstruct")
+def _reconstruct(
+    system: str = Argument(help="name of a system with an autoencoder"),
+    data: Path = Option(help="dataset.parquet; its test split is reconstructed"),
+    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage that another stage needs"),
+    out: Path = Option(help="reconstruction.json to write"),
+    device: str = Option("auto", help="auto, cpu or cuda"),
+) -> None:
+    """Encode and decode the test split: exact matches, RMSD, chirality, symmetries of the codes."""
+    from latent3d.base.run import Run, resolve_device
+    from latent3d.commands.reconstruct import evaluate_autoencoder
+
+    if not system_defaults(system).autoencoder:
+        raise UserError(f"System {system!r} has no autoencoder; reconstruct systems whose defaults.yaml says so.")
+    files = named_files(weights)
+    check_weights(f"reconstruction by system {system!r}", files, autoencoder_stages(system))
+    check_origin(files, system, data)
+    evaluate_autoencoder(system, files, data, Run(0, out.parent, resolve_device(device)), out)
+
+
+@app.command("interpolate")
+def _interpolate(
+    system: str = Argument(help="name of a system whose codes can be interpolated"),
+    data: Path = Option(help="dataset.parquet; pairs of its test split are drawn"),
+    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage that another stage needs"),
+    out: Path = Option(help="interpolation.parquet to write"),
+    device: str = Option("auto", help="auto, cpu or cuda"),
+) -> None:
+    """Decode the straight path between the codes of pairs of test molecules."""
+    from latent3d.base.run import Run, resolve_device
+    from latent3d.commands.interpolate import write_interpolation
+
+    if not system_defaults(system).interpolation:
+        raise UserError(f"System {system!r} cannot interpolate; take systems whose defaults.yaml says so.")
+    files = named_files(weights)
+    check_weights(f"interpolation by system {system!r}", files, autoencoder_stages(system))
+    check_origin(files, system, data)
+    write_interpolation(system, files, data, Run(0, out.parent, resolve_device(device)), out)
+
+
+@app.command("release")
+def _release(
+    dataset: str = Argument(help="name of the dataset, a folder under --results"),
+    row: str = Argument(help="row whose weights are released"),
+    seed: int = Option(0, help="training seed"),
+    results: Path = Option(Path("results"), help="folder with the weights and tables"),
+    out: Path = Option(Path("resources/checkpoints"), help="folder of released weights"),
+) -> None:
+    """Write the weights of a row in half precision, with a card of what they measured, for others to sample with."""
+    from latent3d.commands.release import release
+
+    release(results, dataset, row, seed, out)

@@ -1,0 +1,101 @@
+"""Molecules as padded point clouds: positions and elements, no bonds. What models in atom space see and make."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from latent3d.base.errors import UserError
+from latent3d.data.molecules.molecules import Molecule, Molecules
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """M molecules padded to N atoms.
+
+    Attributes:
+        positions: [M, N, 3] float32, angstrom, centre of gravity at zero; zero at padding.
+        types: [M, N] int64, place of each atom's element in `elements`; 0 at padding.
+        mask: [M, N] True for atoms.
+        elements: atomic numbers, ascending.
+    """
+
+    positions: torch.Tensor
+    types: torch.Tensor
+    mask: torch.Tensor
+    elements: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    @property
+    def sizes(self) -> torch.Tensor:
+        """[M] number of atoms."""
+        return self.mask.sum(1)
+
+    def take(self, rows: torch.Tensor, width: int) -> "Clouds":
+        """Some of the molecules, padded to `width` atoms."""
+        return replace(
+            self,
+            positions=self.positions[rows, :width],
+            types=self.types[rows, :width],
+            mask=self.mask[rows, :width],
+        )
+
+    def to(self, device: str) -> "Clouds":
+        """The same on a device."""
+        return replace(
+            self, positions=self.positions.to(device), types=self.types.to(device), mask=self.mask.to(device)
+        )
+
+    def turned(self, rotations: torch.Tensor) -> "Clouds":
+        """The molecules turned by rotations (or reflected) [M, 3, 3]."""
+        return replace(self, positions=self.positions @ rotations.to(self.positions).transpose(1, 2))
+
+    def atomic_numbers(self) -> torch.Tensor:
+        """[M, N] atomic numbers, 0 at padding."""
+        return torch.tensor(self.elements, device=self.types.device)[self.types] * self.mask
+
+
+def elements_of(molecules: Molecules) -> tuple[int, ...]:
+    """The atomic numbers that occur, ascending.
+
+    Raises:
+        UserError: there is no atom at all.
+    """
+    if not len(molecules.atomic_numbers):
+        raise UserError("The dataset has no training molecule with atoms.")
+    return tuple(int(number) for number in np.unique(molecules.atomic_numbers))
+
+
+def read_clouds(molecules: Molecules, elements: tuple[int, ...]) -> tuple[Clouds, np.ndarray]:
+    """Clouds of the molecules that have atoms, finite positions and known elements; and their rows [M]."""
+    foreign = ~np.isin(molecules.atomic_numbers, elements)
+    unplaced = ~np.isfinite(molecules.positions).all(axis=1)
+    rows = np.flatnonzero((molecules.atom_counts > 0) & ~molecules.any_atom(foreign | unplaced))
+    chosen = molecules.take(rows)
+    counts = chosen.atom_counts
+    molecule, atom = chosen.molecule_of_atom, np.arange(len(chosen.atomic_numbers))
+    atom -= chosen.atom_offsets[molecule]
+    shape = len(rows), int(counts.max(initial=1))
+    mask, types = np.zeros(shape, bool), np.zeros(shape, np.int64)
+    positions = np.zeros((*shape, 3), np.float32)
+    mask[molecule, atom] = True
+    types[molecule, atom] = np.searchsorted(elements, chosen.atomic_numbers)
+    positions[molecule, atom] = chosen.positions
+    centred = centre(torch.from_numpy(positions).double(), torch.from_numpy(mask)).float()
+    return Clouds(centred, torch.from_numpy(types), torch.from_numpy(mask), tuple(elements)), rows
+
+
+def to_molecules(clouds: Clouds) -> list[Molecule]:
+    """Molecules without bonds: a point cloud claims none, so whoever needs them perceives them."""
+    numbers, positions = clouds.atomic_numbers().cpu().numpy(), clouds.positions.float().cpu().numpy()
+    sizes: Iterable[int] = clouds.sizes.tolist()
+    return [Molecule(z[:n].astype(np.uint8), x[:n]) for z, x, n in zip(numbers, positions, sizes, strict=True)]
+
+
+def centre(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """x [B, N, D] less its mean over atoms; zero at padding [B, N]."""
+    weight = mask[..., None].to(x.dtype)
+    return (x - (x * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)) * weight

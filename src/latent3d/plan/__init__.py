@@ -1,0 +1,39 @@
+"""What is run: config.yaml and the systems' defaults.yaml, checked. Mistakes are refused in plain sentences.
+
+The Snakefile and the command line both read configuration through `parse_configuration`; the JSON schema of
+`Configuration` is the workflow's schema. Importing this package never imports torch.
+"""
+
+from latent3d.plan.models import Configuration, Dataset, Metrics, Row, SystemDefaults
+from latent3d.plan.parse import for_dataset, parse_configuration, parse_dataset
+from latent3d.plan.sharing import owners
+from latent3d.plan.sweeps import variants
+from latent3d.plan.systems import (
+    autoencoder_stages,
+    check_precision,
+    check_stage,
+    check_weights,
+    has_preset,
+    hyperparameters,
+    system_defaults,
+)
+
+__all__ = [
+    "Configuration",
+    "Dataset",
+    "Metrics",
+    "Row",
+    "SystemDefaults",
+    "autoencoder_stages",
+    "check_precision",
+    "check_stage",
+    "check_weights",
+    "for_dataset",
+    "has_preset",
+    "hyperparameters",
+    "owners",
+    "parse_configuration",
+    "parse_dataset",
+    "system_defaults",
+    "variants",
+]

@@ -1,0 +1,1 @@
+"""Generator of resources/mini.parquet, the embedded dataset: `PYTHONPATH=tools python -m mini --out FILE`."""
