@@ -31,7 +31,7 @@ from latent3d.base.run import Run
 from latent3d.data.datasets.qm9 import MIRROR_VARIABLE
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.diffusion.points import PointNetwork, eps_loss
-from latent3d.graphs.point_clouds import Clouds, centre, read_clouds
+from latent3d.graphs.point_clouds import PointCloudBatch, centre, read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import EGNN, GNN, PAIRS_AT_ONCE
 from latent3d.plan import Row, hyperparameters
@@ -46,7 +46,7 @@ KINDS = {"edm": EGNN, "geoldm": EGNN, "gdm": GNN, "graphldm": GNN}
 STEPS = 1000  # of the chain
 
 
-def molecules(count: int) -> Clouds:
+def molecules(count: int) -> PointCloudBatch:
     """`count` molecules of QM9's sizes."""
     if os.environ.get(MIRROR_VARIABLE):
         data = read_parquet(Path(os.environ[MIRROR_VARIABLE], "qm9", "qm9_geometries.parquet"))
@@ -55,7 +55,7 @@ def molecules(count: int) -> Clouds:
     counts = (torch.randn(count, generator=generator) * 3 + 18).round().clamp(5, 27).long()
     mask = torch.arange(int(counts.max())) < counts[:, None]
     x = centre(2 * torch.randn(*mask.shape, 3, generator=generator), mask)
-    return Clouds(x, torch.randint(0, 5, mask.shape, generator=generator) * mask, mask, ELEMENTS)
+    return PointCloudBatch(x, torch.randint(0, 5, mask.shape, generator=generator) * mask, mask, ELEMENTS)
 
 
 def networks(system: str, device: str) -> tuple[torch.nn.ModuleList, PointNetwork, Callable[..., torch.Tensor]]:
@@ -70,7 +70,7 @@ def networks(system: str, device: str) -> tuple[torch.nn.ModuleList, PointNetwor
     autoencoder = PointAutoencoder(kind, ELEMENTS, LARGEST, h["autoencoder"]).to(device)
     denoiser = latent_denoiser(kind, autoencoder.latent, h["diffusion"]).to(device)
 
-    def both(clouds: Clouds, generator: torch.Generator) -> torch.Tensor:
+    def both(clouds: PointCloudBatch, generator: torch.Generator) -> torch.Tensor:
         """Reconstruction and diffusion, as the released code adds them."""
         with torch.no_grad():
             z = autoencoder.draw(autoencoder.encode(clouds), clouds.mask, generator)

@@ -77,7 +77,7 @@ def test_what_is_hidden(method, share, times):
 
     def hide(hidden):
         seen.append(hidden)
-        return View(view.codes + hidden.float().mean(), view.nodes, view.owner)
+        return View(view.codes + hidden.float().mean(), view.nodes, view.batch)
 
     classes = torch.randint(7, (count,), generator=generator())
     losses = term({"loss": torch.tensor(2.0)}, view, hide, classes, generator(3))

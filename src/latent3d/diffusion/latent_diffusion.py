@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from latent3d.diffusion.guidance import Autoguided
-from latent3d.diffusion.latents import Standard
+from latent3d.diffusion.latents import StandardScaling
 from latent3d.diffusion.objectives import Denoiser
 from latent3d.diffusion.samplers import sample
 from latent3d.diffusion.streams import Streams
@@ -18,7 +18,7 @@ class LatentDiffusion(nn.Module):
     def __init__(self, network: nn.Module, dimension: int, condition: int, objective: str, schedule: str) -> None:
         super().__init__()
         self.denoiser = Denoiser(network, objective, schedule, limit=8.0)
-        self.codes, self.given = Standard(dimension), Standard(condition)
+        self.codes, self.given = StandardScaling(dimension), StandardScaling(condition)
         self.guided: Autoguided | None = None
 
     def forward(self, codes: torch.Tensor, given: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
@@ -29,7 +29,7 @@ class LatentDiffusion(nn.Module):
         error = self.denoiser.square_error(self.codes(codes), t.to(device), eps.to(device), self.given(given))
         return {"loss": error.mean()}
 
-    def led_from(self, weaker: "LatentDiffusion", weight: float) -> None:
+    def set_autoguidance(self, weaker: "LatentDiffusion", weight: float) -> None:
         """Draw with autoguidance from now on."""
         self.guided = Autoguided(self.denoiser, weaker.denoiser, weight)
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 
-class Standard(nn.Module):
+class StandardScaling(nn.Module):
     """Every coordinate for itself; mean and scale travel with the weights."""
 
     def __init__(self, dimension: int) -> None:
@@ -26,7 +26,7 @@ class Standard(nn.Module):
         return x * self.scale + self.mean
 
 
-class Whitened(nn.Module):
+class PCAWhitening(nn.Module):
     """Principal axes of the codes, each to unit variance (PCA whitening): correlated coordinates become independent.
 
     Axes with less than `FLOOR` of the largest standard deviation are scaled as if they had it, so that rounding is not

@@ -12,10 +12,10 @@ from latent3d.diffusion.objectives import Denoiser
 from latent3d.diffusion.points import without_gravity
 from latent3d.diffusion.samplers import sample as sample_states
 from latent3d.diffusion.streams import CHUNK, Streams
-from latent3d.graphs.point_clouds import Clouds, to_molecules
+from latent3d.graphs.point_clouds import PointCloudBatch, to_molecules
 from latent3d.nets.egnn import PAIRS_AT_ONCE
 
-Read = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Clouds]
+Read = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], PointCloudBatch]
 
 
 def sample_points(
@@ -59,7 +59,7 @@ def sample_points(
 
 def _sample_batch(
     denoiser: Denoiser, read: Read, features: int, counts: np.ndarray, h: dict[str, Any], streams: Streams
-) -> Clouds:
+) -> PointCloudBatch:
     mask = (torch.arange(counts.max()) < torch.from_numpy(counts)[:, None]).to(streams.device)
 
     def noise() -> torch.Tensor:

@@ -9,7 +9,7 @@ from torch import nn
 from latent3d.diffusion.objectives import Denoiser, NoiseLevel
 from latent3d.graphs.point_clouds import centre
 from latent3d.nets.alignment import rotation_matrix
-from latent3d.nets.egnn import Kind
+from latent3d.nets.egnn import Backbone
 from latent3d.nets.precision import full_precision
 
 SCHEDULE = "polynomial_2"
@@ -20,11 +20,13 @@ TIMES = 1000
 class PointNetwork(nn.Module):
     """eps of a state: an EGNN's displacement (a GNN's output), without its mean, beside features."""
 
-    def __init__(self, kind: Kind, features: int, width: int, layers: int, norm: float, context: int = 0) -> None:
+    def __init__(
+        self, backbone: Backbone, features: int, width: int, layers: int, norm: float, context: int = 0
+    ) -> None:
         super().__init__()
         # As released, what the network reads out includes time and context, which are then dropped.
         self.features = features
-        self.network = kind(features + 1 + context, width, layers, features + 1 + context, norm)
+        self.network = backbone(features + 1 + context, width, layers, features + 1 + context, norm)
 
     def forward(
         self, z: torch.Tensor, t: torch.Tensor, mask: torch.Tensor, context: torch.Tensor | None = None

@@ -11,7 +11,7 @@ from latent3d.data.molecules.molecules import Molecule, Molecules
 
 
 @dataclass(frozen=True)
-class Clouds:
+class PointCloudBatch:
     """M molecules padded to N atoms.
 
     Attributes:
@@ -34,7 +34,7 @@ class Clouds:
         """[M] number of atoms."""
         return self.mask.sum(1)
 
-    def take(self, rows: torch.Tensor, width: int) -> "Clouds":
+    def take(self, rows: torch.Tensor, width: int) -> "PointCloudBatch":
         """Some of the molecules, padded to `width` atoms."""
         return replace(
             self,
@@ -43,13 +43,13 @@ class Clouds:
             mask=self.mask[rows, :width],
         )
 
-    def to(self, device: str) -> "Clouds":
+    def to(self, device: str) -> "PointCloudBatch":
         """The same on a device."""
         return replace(
             self, positions=self.positions.to(device), types=self.types.to(device), mask=self.mask.to(device)
         )
 
-    def turned(self, rotations: torch.Tensor) -> "Clouds":
+    def rotated(self, rotations: torch.Tensor) -> "PointCloudBatch":
         """The molecules turned by rotations (or reflected) [M, 3, 3]."""
         return replace(self, positions=self.positions @ rotations.to(self.positions).transpose(1, 2))
 
@@ -69,8 +69,8 @@ def elements_of(molecules: Molecules) -> tuple[int, ...]:
     return tuple(int(number) for number in np.unique(molecules.atomic_numbers))
 
 
-def read_clouds(molecules: Molecules, elements: tuple[int, ...]) -> tuple[Clouds, np.ndarray]:
-    """Clouds of the molecules that have atoms, finite positions and known elements; and their rows [M]."""
+def read_clouds(molecules: Molecules, elements: tuple[int, ...]) -> tuple[PointCloudBatch, np.ndarray]:
+    """PointCloudBatch of the molecules that have atoms, finite positions and known elements; and their rows [M]."""
     foreign = ~np.isin(molecules.atomic_numbers, elements)
     unplaced = ~np.isfinite(molecules.positions).all(axis=1)
     rows = np.flatnonzero((molecules.atom_counts > 0) & ~molecules.any_atom(foreign | unplaced))
@@ -85,10 +85,10 @@ def read_clouds(molecules: Molecules, elements: tuple[int, ...]) -> tuple[Clouds
     types[molecule, atom] = np.searchsorted(elements, chosen.atomic_numbers)
     positions[molecule, atom] = chosen.positions
     centred = centre(torch.from_numpy(positions).double(), torch.from_numpy(mask)).float()
-    return Clouds(centred, torch.from_numpy(types), torch.from_numpy(mask), tuple(elements)), rows
+    return PointCloudBatch(centred, torch.from_numpy(types), torch.from_numpy(mask), tuple(elements)), rows
 
 
-def to_molecules(clouds: Clouds) -> list[Molecule]:
+def to_molecules(clouds: PointCloudBatch) -> list[Molecule]:
     """Molecules without bonds: a point cloud claims none, so whoever needs them perceives them."""
     numbers, positions = clouds.atomic_numbers().cpu().numpy(), clouds.positions.float().cpu().numpy()
     sizes: Iterable[int] = clouds.sizes.tolist()

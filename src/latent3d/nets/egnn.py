@@ -115,7 +115,7 @@ class GNN(nn.Module):
         return out[..., :3], out[..., 3:]
 
 
-Kind = type[EGNN] | type[GNN]
+Backbone = type[EGNN] | type[GNN]
 
 
 def pairs_of(mask: torch.Tensor) -> torch.Tensor:

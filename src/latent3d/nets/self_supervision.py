@@ -23,11 +23,11 @@ TEMPERATURE = 0.1
 
 @dataclass(frozen=True)
 class View:
-    """What an encoder makes of B molecules: `codes` [B, D], states `nodes` [A, W] of their atoms, `owner` [A]."""
+    """What an encoder makes of B molecules: `codes` [B, D], states `nodes` [A, W] of their atoms, `batch` [A]."""
 
     codes: torch.Tensor
     nodes: torch.Tensor
-    owner: torch.Tensor
+    batch: torch.Tensor
 
 
 class SelfSupervision(nn.Module):
@@ -70,7 +70,7 @@ class SelfSupervision(nn.Module):
         if self.method == "none":
             return losses
         if self.method == "global_local":
-            term = global_local_loss(view.codes, self.local(view.nodes), view.owner, generator)
+            term = global_local_loss(view.codes, self.local(view.nodes), view.batch, generator)
         elif self.method == "two_view":
             first, second = (self.project(hide(_some(classes, DROPPED, generator)).codes) for _ in range(2))
             term = two_view_loss(first, second)
@@ -81,7 +81,7 @@ class SelfSupervision(nn.Module):
 
 
 def global_local_loss(
-    codes: torch.Tensor, nodes: torch.Tensor, owner: torch.Tensor, generator: torch.Generator
+    codes: torch.Tensor, nodes: torch.Tensor, batch: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
     """-mean_i log(exp s_ii / sum_{j != i} exp s_ij): cosines s_ij of code i and the mean of random nodes of graph j.
 
@@ -91,12 +91,12 @@ def global_local_loss(
     Args:
         codes: [B, D], B > 1.
         nodes: [A, D] vectors of the nodes of all graphs.
-        owner: [A] the graph of each node.
+        batch: [A] the graph of each node.
         generator: on the CPU; every node is left out with probability DROPPED.
     """
-    kept = ~_some(owner, DROPPED, generator)
+    kept = ~_some(batch, DROPPED, generator)
     # A sum instead of the mean: cosines do not see lengths.
-    local = torch.zeros_like(codes).index_add(0, owner, (nodes * kept[:, None]).to(codes.dtype))
+    local = torch.zeros_like(codes).index_add(0, batch, (nodes * kept[:, None]).to(codes.dtype))
     return _contrast(codes, local)
 
 

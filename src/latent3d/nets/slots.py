@@ -77,10 +77,10 @@ def with_self_supervision(
     if term.method == "none":
         return losses
     mask = graphs.mask
-    owner = torch.arange(len(mask), device=mask.device)[:, None].expand(mask.shape)[mask]
+    batch = torch.arange(len(mask), device=mask.device)[:, None].expand(mask.shape)[mask]
 
     def view(states: torch.Tensor) -> View:
-        return View(code(states, graphs).mean(), states[mask], owner)
+        return View(code(states, graphs).mean(), states[mask], batch)
 
     def hide(hidden: torch.Tensor) -> View:
         return view(encode(graphs, torch.zeros_like(mask).masked_scatter(mask, hidden)))

@@ -13,7 +13,7 @@ from latent3d.nets.compiling import compile_layers
 from latent3d.nets.dit import SlotTransformer
 from latent3d.nets.mlp import ResidualMLP
 from latent3d.training.loop import Losses, TrainingResult, train
-from latent3d.training.weights import read_weights, ready
+from latent3d.training.weights import for_inference, read_weights
 
 
 def check_heads(stage: str, h: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ def load_prior(path: Path, device: str) -> LatentDiffusion:
     """A latent diffusion model of a weights file, ready for sampling."""
     state, metadata = read_weights(path)
     sizes = metadata["dimension"], metadata["condition"], metadata["slots"]
-    model = ready(latent_diffusion(metadata["stage"], *sizes, metadata["hyperparameters"]), state, device)
+    model = for_inference(latent_diffusion(metadata["stage"], *sizes, metadata["hyperparameters"]), state, device)
     compile_layers(model.denoiser.network)
     return model
 

@@ -61,7 +61,7 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise UserError(f"{path} is not a weights file of latent3d ({error}). Delete it and train again.") from error
 
 
-def ready(model: Network, weights: dict[str, torch.Tensor], device: str) -> Network:
+def for_inference(model: Network, weights: dict[str, torch.Tensor], device: str) -> Network:
     """The network with these weights on a device, for inference alone."""
     model.load_state_dict(weights)
     return model.to(device).eval().requires_grad_(False)

@@ -73,9 +73,9 @@ def test_numbers_of_parameters_are_the_authors():
 
 def test_edges_are_the_pairs_of_a_molecule_within_the_radius_and_its_bonds(molecules, graphs):
     batch = graphs.select([4, 1])
-    assert batch.owner.tolist() == [0] * 20 + [1] * 12
+    assert batch.batch.tolist() == [0] * 20 + [1] * 12
     together = torch.cdist(batch.positions, batch.positions)
-    together[batch.owner[:, None] != batch.owner] = 100
+    together[batch.batch[:, None] != batch.owner] = 100
     expected = torch.nonzero((together < RADIUS).fill_diagonal_(False))
     found = torch.stack([batch.near.senders, batch.near.receivers], 1)
     assert sorted(found.tolist()) == sorted(expected.tolist())
@@ -183,7 +183,7 @@ def test_the_loss_is_scipys_after_superposition(graphs, monkeypatch):
     found = model(batch, torch.Generator().manual_seed(0))["loss"]
     expected = []
     for row in range(len(graphs)):
-        x, y = (t[batch.owner == row].numpy() for t in (predicted, batch.positions))
+        x, y = (t[batch.batch == row].numpy() for t in (predicted, batch.positions))
         _, root_sum = Rotation.align_vectors(x - x.mean(0), y - y.mean(0))
         expected.append(root_sum**2 / (3 * len(x)))
     assert found.item() == pytest.approx(np.mean(expected), rel=1e-4)

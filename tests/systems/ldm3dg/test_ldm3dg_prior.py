@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latent3d.base.run import Run
-from latent3d.diffusion.latents import Whitened
+from latent3d.diffusion.latents import PCAWhitening
 from latent3d.diffusion.objectives import NoiseLevel
 from latent3d.diffusion.samplers import sample
 from latent3d.diffusion.schedules import linear_500, linear_500_zero
@@ -87,7 +87,7 @@ def test_whitened_codes_are_independent_and_come_back():
     generator = torch.Generator().manual_seed(0)
     mixing = torch.randn(4, 4, generator=generator)
     codes = torch.randn(5000, 4, generator=generator) @ mixing + 3
-    white = Whitened(4)
+    white = PCAWhitening(4)
     white.fit(codes)
     torch.testing.assert_close(torch.cov(white(codes).T), torch.eye(4), atol=1e-3, rtol=0)
     torch.testing.assert_close(white.restore(white(codes)), codes, atol=1e-4, rtol=1e-4)

@@ -11,7 +11,7 @@ from latent3d.data.molecules.rdkit import canonical_smiles, from_rdkit, sanitise
 from latent3d.data.molecules.sdf import read_sdf
 from latent3d.systems.ldm3dg.motif_assembly import replay
 from latent3d.systems.ldm3dg.motif_trees import read_trees
-from latent3d.systems.ldm3dg.motifs import ROOT, Miss, Vocabulary, read_tree
+from latent3d.systems.ldm3dg.motifs import ROOT, NotExpressible, Vocabulary, read_tree
 
 MINI = Path(__file__).parents[3] / "resources" / "mini.parquet"
 
@@ -156,7 +156,7 @@ def test_what_a_vocabulary_cannot_express_is_counted():
         7: "no_usable_graph",
     }
     assert trees.miss_counts["no_usable_graph"] == 2
-    with pytest.raises(Miss):
+    with pytest.raises(NotExpressible):
         read_tree(from_text("CC.CC"))
 
 

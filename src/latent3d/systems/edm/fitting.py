@@ -11,9 +11,9 @@ from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecules
 from latent3d.diffusion.point_sampling import batches_by_size
 from latent3d.diffusion.points import random_rotations
-from latent3d.graphs.point_clouds import Clouds, elements_of, read_clouds
+from latent3d.graphs.point_clouds import PointCloudBatch, elements_of, read_clouds
 from latent3d.nets.compiling import compile_layers
-from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind
+from latent3d.nets.egnn import PAIRS_AT_ONCE, Backbone
 from latent3d.systems.edm.model import AtomDiffusion
 from latent3d.training.loop import Losses, TrainingResult, train
 
@@ -21,7 +21,7 @@ VALIDATION_MOLECULES = 1000
 
 
 def fit(
-    kind: Kind,
+    backbone: Backbone,
     stage: str,
     data: Molecules,
     weights: dict[str, Path],
@@ -32,9 +32,9 @@ def fit(
     clouds = training_clouds(data).to(run.device)
     sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)
-    model = AtomDiffusion(kind, clouds.elements, int(sizes.max()), hyperparameters).to(run.device)
+    model = AtomDiffusion(backbone, clouds.elements, int(sizes.max()), hyperparameters).to(run.device)
     compile_layers(*model.denoiser.network.network.layers)
-    turn = not kind.equivariant and hyperparameters["augment"]
+    turn = not backbone.equivariant and hyperparameters["augment"]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
         return model(batch_of(clouds, sizes, rows, turn, generator), generator)
@@ -47,7 +47,9 @@ def fit(
     return result, more
 
 
-def validation_bound(model: AtomDiffusion, data: Molecules, trained: Clouds, run: Run) -> dict[str, float] | None:
+def validation_bound(
+    model: AtomDiffusion, data: Molecules, trained: PointCloudBatch, run: Run
+) -> dict[str, float] | None:
     """Bound on -log p(x, h, N) of the first validation molecules with EMA weights: mean, standard error, nats.
 
     Molecules with an element or a number of atoms that training did not have would have no density: they are left out,
@@ -76,19 +78,21 @@ def validation_bound(model: AtomDiffusion, data: Molecules, trained: Clouds, run
     return {"mean": mean, "standard_error": error, "molecules": len(found), "left_out": left_out}
 
 
-def training_clouds(data: Molecules) -> Clouds:
+def training_clouds(data: Molecules) -> PointCloudBatch:
     """The training molecules of a dataset, with the elements that occur in them."""
     molecules = data.split("train")
     return read_clouds(molecules, elements_of(molecules))[0]
 
 
-def described(clouds: Clouds) -> dict[str, Any]:
+def described(clouds: PointCloudBatch) -> dict[str, Any]:
     """Elements and how many molecules have how many atoms, for a weights file."""
     values, counts = np.unique(clouds.sizes.cpu().numpy(), return_counts=True)
     return {"elements": clouds.elements, "sizes": {str(n): int(c) for n, c in zip(values, counts, strict=True)}}
 
 
-def batch_of(clouds: Clouds, sizes: np.ndarray, rows: torch.Tensor, turn: bool, generator: torch.Generator) -> Clouds:
+def batch_of(
+    clouds: PointCloudBatch, sizes: np.ndarray, rows: torch.Tensor, turn: bool, generator: torch.Generator
+) -> PointCloudBatch:
     """Rows of the training molecules, randomly turned if asked for."""
     batch = clouds.take(rows.to(clouds.mask.device), int(sizes[rows].max()))
-    return batch.turned(random_rotations(len(rows), generator)) if turn else batch
+    return batch.rotated(random_rotations(len(rows), generator)) if turn else batch

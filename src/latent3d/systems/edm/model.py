@@ -12,18 +12,18 @@ from torch import nn
 from latent3d.diffusion import bound
 from latent3d.diffusion.objectives import NoiseLevel
 from latent3d.diffusion.points import SCHEDULE, TIMES, PointNetwork, draw_noise, eps_loss, point_denoiser, readout
-from latent3d.graphs.point_clouds import Clouds
-from latent3d.nets.egnn import Kind
+from latent3d.graphs.point_clouds import PointCloudBatch
+from latent3d.nets.egnn import Backbone
 
 
 class AtomDiffusion(nn.Module):
     """The denoiser, and how molecules become states and states molecules."""
 
-    def __init__(self, kind: Kind, elements: tuple[int, ...], largest: int, h: dict[str, Any]) -> None:
+    def __init__(self, backbone: Backbone, elements: tuple[int, ...], largest: int, h: dict[str, Any]) -> None:
         super().__init__()
         self.elements, self.largest, self.charges = tuple(elements), largest, h["charges"]
         self.type_scale, self.charge_scale = h["type_scale"], h["charge_scale"]
-        network = PointNetwork(kind, self.features, h["width"], h["layers"], h["message_norm"])
+        network = PointNetwork(backbone, self.features, h["width"], h["layers"], h["message_norm"])
         self.denoiser = point_denoiser(network)
 
     @property
@@ -31,7 +31,7 @@ class AtomDiffusion(nn.Module):
         """Invariant features per atom."""
         return len(self.elements) + self.charges
 
-    def state(self, clouds: Clouds) -> torch.Tensor:
+    def state(self, clouds: PointCloudBatch) -> torch.Tensor:
         """z = [x, one-hot / type_scale, atomic number / charge_scale]: [B, N, 3 + F], zero at padding."""
         dtype = clouds.positions.dtype
         parts = [clouds.positions, F.one_hot(clouds.types, len(self.elements)).to(dtype) / self.type_scale]
@@ -39,13 +39,13 @@ class AtomDiffusion(nn.Module):
             parts.append(clouds.atomic_numbers()[..., None].to(dtype) / self.charge_scale)
         return torch.cat(parts, -1) * clouds.mask[..., None]
 
-    def forward(self, clouds: Clouds, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def forward(self, clouds: PointCloudBatch, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Training loss of a batch."""
         z0 = self.state(clouds)
         return {"loss": eps_loss(self.denoiser, z0, clouds.mask, self.largest, generator, discrete=True)}
 
     @torch.no_grad()
-    def bound(self, clouds: Clouds, generator: torch.Generator) -> torch.Tensor:
+    def bound(self, clouds: PointCloudBatch, generator: torch.Generator) -> torch.Tensor:
         """[B] one-sample estimates of the bound on -log p(x, h | N), nats: L_T + 1000 L_k (k uniform) + L_0."""
         z0, mask = self.state(clouds), clouds.mask
 
@@ -67,11 +67,11 @@ class AtomDiffusion(nn.Module):
             total += bound.charge_term(z[..., end], clouds.atomic_numbers(), mask, self.charge_scale)
         return total
 
-    def read(self, z0: torch.Tensor, noise: torch.Tensor, mask: torch.Tensor) -> Clouds:
+    def read(self, z0: torch.Tensor, noise: torch.Tensor, mask: torch.Tensor) -> PointCloudBatch:
         """Draw from p(x, h | z_0): positions around the network's estimate, the element of the largest feature.
 
         `noise` [B, N, 3 + F] is standard normal without centre of gravity.
         """
         x = readout(self.denoiser, z0, noise, mask)[..., :3]
         types = z0[..., 3 : 3 + len(self.elements)].argmax(-1) * mask
-        return Clouds(x, types, mask, self.elements)
+        return PointCloudBatch(x, types, mask, self.elements)

@@ -12,8 +12,8 @@ from torch import nn
 
 from latent3d.diffusion.objectives import NoiseLevel
 from latent3d.diffusion.points import SCHEDULE, draw_noise
-from latent3d.graphs.point_clouds import Clouds, centre
-from latent3d.nets.egnn import Kind
+from latent3d.graphs.point_clouds import PointCloudBatch, centre
+from latent3d.nets.egnn import Backbone
 from latent3d.nets.precision import full_precision
 
 
@@ -23,16 +23,16 @@ class PointAutoencoder(nn.Module):
     The encoder also reads out variances, which nothing uses: the released code overwrites them by that noise.
     """
 
-    def __init__(self, kind: Kind, elements: tuple[int, ...], largest: int, h: dict[str, Any]) -> None:
+    def __init__(self, backbone: Backbone, elements: tuple[int, ...], largest: int, h: dict[str, Any]) -> None:
         super().__init__()
         self.elements, self.largest, self.charges = tuple(elements), largest, h["charges"]
         self.latent, self.kl_weight = h["latent"], h["kl_weight"]
         width, norm, features = h["width"], h["message_norm"], len(elements) + h["charges"]
-        self.encoder = kind(features, width, h["encoder_layers"], width, norm)
+        self.encoder = backbone(features, width, h["encoder_layers"], width, norm)
         self.code = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2 * self.latent + 1))
-        self.decoder = kind(self.latent, width, h["decoder_layers"], features, norm)
+        self.decoder = backbone(self.latent, width, h["decoder_layers"], features, norm)
 
-    def encode(self, clouds: Clouds) -> torch.Tensor:
+    def encode(self, clouds: PointCloudBatch) -> torch.Tensor:
         """Mean of z = [z_x, z_h]: [B, N, 3 + k], z_x without centre of gravity, zero at padding."""
         dtype = clouds.positions.dtype
         parts = [F.one_hot(clouds.types, len(self.elements)).to(dtype)]
@@ -53,7 +53,9 @@ class PointAutoencoder(nn.Module):
         h = h.to(z.dtype)
         return centre(x.to(z.dtype), mask), h[..., : len(self.elements)], h[..., len(self.elements) :]
 
-    def forward(self, clouds: Clouds, generator: torch.Generator, train_encoder: bool) -> dict[str, torch.Tensor]:
+    def forward(
+        self, clouds: PointCloudBatch, generator: torch.Generator, train_encoder: bool
+    ) -> dict[str, torch.Tensor]:
         """Reconstruction loss [|x - x^|^2 + CE(element) + (charge)^2] / ((3 + F) largest), plus a weighted KL term.
 
         The KL term is that of unit variances, as released. Without `train_encoder` codes carry no gradient.
@@ -71,11 +73,11 @@ class PointAutoencoder(nn.Module):
         kl = 0.5 * mean.square().sum((1, 2)).mean() / scale
         return {"loss": reconstruction + self.kl_weight * kl, "reconstruction": reconstruction, "kl": kl}
 
-    def read(self, z: torch.Tensor, mask: torch.Tensor, last_element: bool = True) -> Clouds:
+    def read(self, z: torch.Tensor, mask: torch.Tensor, last_element: bool = True) -> PointCloudBatch:
         """Molecules of codes. Without `last_element` the last class of elements cannot be chosen (released defect)."""
         x, logits, _ = self.decode(z, mask)
         logits = logits if last_element else logits[..., :-1]
-        return Clouds(x, logits.argmax(-1) * mask, mask, self.elements)
+        return PointCloudBatch(x, logits.argmax(-1) * mask, mask, self.elements)
 
 
 def noise_of_codes() -> float:

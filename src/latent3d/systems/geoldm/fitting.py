@@ -14,7 +14,7 @@ from latent3d.data.molecules.molecules import Molecules
 from latent3d.diffusion.points import eps_loss
 from latent3d.graphs.point_clouds import read_clouds
 from latent3d.nets.compiling import compile_layers
-from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind
+from latent3d.nets.egnn import PAIRS_AT_ONCE, Backbone
 from latent3d.systems.edm.fitting import batch_of, described, training_clouds
 from latent3d.systems.geoldm.autoencoder import PointAutoencoder
 from latent3d.systems.geoldm.models import latent_denoiser, load_autoencoder
@@ -24,21 +24,23 @@ Fitted = tuple[TrainingResult, dict[str, Any]]
 
 
 def fit(
-    kind: Kind, stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+    backbone: Backbone, stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
 ) -> Fitted:
     """Train one stage; returns the result and what the weights file must know beside the hyper-parameters."""
     stages = {"autoencoder": _fit_autoencoder, "diffusion": _fit_diffusion}
-    return stages[stage](kind, data, weights, hyperparameters, run)
+    return stages[stage](backbone, data, weights, hyperparameters, run)
 
 
-def _fit_autoencoder(kind: Kind, data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
+def _fit_autoencoder(
+    backbone: Backbone, data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run
+) -> Fitted:
     clouds = training_clouds(data).to(run.device)
     sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)
-    model = PointAutoencoder(kind, clouds.elements, int(sizes.max()), h).to(run.device)
+    model = PointAutoencoder(backbone, clouds.elements, int(sizes.max()), h).to(run.device)
     for network in (model.encoder, model.decoder):
         compile_layers(*network.layers)
-    turn = not kind.equivariant and h["augment"]
+    turn = not backbone.equivariant and h["augment"]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, step: int) -> Losses:
         return model(batch_of(clouds, sizes, rows, turn, generator), generator, step < h["encoder_steps"])
@@ -46,14 +48,16 @@ def _fit_autoencoder(kind: Kind, data: Molecules, weights: dict[str, Path], h: d
     return train("autoencoder", model, sizes, loss, h, run, PAIRS_AT_ONCE[run.device]), described(clouds)
 
 
-def _fit_diffusion(kind: Kind, data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
-    autoencoder = load_autoencoder(kind, weights["autoencoder"], run.device)
+def _fit_diffusion(
+    backbone: Backbone, data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run
+) -> Fitted:
+    autoencoder = load_autoencoder(backbone, weights["autoencoder"], run.device)
     clouds = read_clouds(data.split("train"), autoencoder.elements)[0].to(run.device)
     sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)
-    model = latent_denoiser(kind, autoencoder.latent, h).to(run.device)
+    model = latent_denoiser(backbone, autoencoder.latent, h).to(run.device)
     compile_layers(*model.network.network.layers)
-    turn = not kind.equivariant and h["augment"]
+    turn = not backbone.equivariant and h["augment"]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
         batch = batch_of(clouds, sizes, rows, turn, generator)

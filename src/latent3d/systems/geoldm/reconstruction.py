@@ -9,20 +9,20 @@ from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecules
 from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.diffusion.point_sampling import batches_by_size
-from latent3d.graphs.point_clouds import Clouds, read_clouds, to_molecules
+from latent3d.graphs.point_clouds import PointCloudBatch, read_clouds, to_molecules
 from latent3d.nets.alignment import rotation_matrix
-from latent3d.nets.egnn import PAIRS_AT_ONCE, Kind
+from latent3d.nets.egnn import PAIRS_AT_ONCE, Backbone
 from latent3d.systems import Reconstruction
 from latent3d.systems.geoldm.models import load_autoencoder
 
 
 @torch.no_grad()
-def reconstruct(kind: Kind, weights: dict[str, Path], molecules: Molecules, run: Run) -> Reconstruction:
+def reconstruct(backbone: Backbone, weights: dict[str, Path], molecules: Molecules, run: Run) -> Reconstruction:
     """Encode molecules to the means of their codes and decode them; the graph is perceived from what comes out.
 
     The codes of other molecules have other points, so there is no decoding from shuffled codes.
     """
-    model = load_autoencoder(kind, weights["autoencoder"], run.device)
+    model = load_autoencoder(backbone, weights["autoencoder"], run.device)
     clouds, index = read_clouds(molecules, model.elements)
     sizes = clouds.sizes.numpy()
     generator = torch.Generator().manual_seed(run.seed)
@@ -48,8 +48,8 @@ def reconstruct(kind: Kind, weights: dict[str, Path], molecules: Molecules, run:
     )
 
 
-def _turned(clouds: Clouds, rotation: torch.Tensor) -> Clouds:
-    return clouds.turned(rotation.expand(len(clouds), 3, 3))
+def _turned(clouds: PointCloudBatch, rotation: torch.Tensor) -> PointCloudBatch:
+    return clouds.rotated(rotation.expand(len(clouds), 3, 3))
 
 
 def _change(z: torch.Tensor, z_turned: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:

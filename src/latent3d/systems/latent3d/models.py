@@ -10,7 +10,7 @@ from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.grammar import Grammar
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder
 from latent3d.training.latents import check_heads, load_prior
-from latent3d.training.weights import read_weights, ready
+from latent3d.training.weights import for_inference, read_weights
 
 SELF_SUPERVISION = ("self_supervision", "self_supervision_weight")
 
@@ -33,7 +33,7 @@ def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
     """The topological autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
     grammar = Grammar(tuple(tuple(kind) for kind in metadata["types"]), metadata["max_atoms"])
-    model = ready(topological_autoencoder(grammar, metadata["hyperparameters"]), state, device)
+    model = for_inference(topological_autoencoder(grammar, metadata["hyperparameters"]), state, device)
     compile_layers(*model.encoder, *model.decoder)
     return model
 
@@ -41,7 +41,7 @@ def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
 def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     """The geometric autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
-    model = ready(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
+    model = for_inference(geometric_autoencoder(metadata["max_heavy"], metadata["hyperparameters"]), state, device)
     compile_layers(*model.encoder.blocks, *model.decoder)
     return model
 
@@ -61,5 +61,5 @@ def load_guided_prior(code: str, weights: dict[str, Path], h: dict[str, Any], de
                 f"diffusion_{code}.schedule is {schedules[0]!r} and guide_{code}.schedule {schedules[1]!r}. Set both "
                 f"alike, or sampling.guidance_{code} to 1."
             )
-        model.led_from(weaker, weight)
+        model.set_autoguidance(weaker, weight)
     return model

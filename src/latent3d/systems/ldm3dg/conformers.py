@@ -44,7 +44,7 @@ def _batches(graphs: Graphs) -> list[np.ndarray]:
     return [rows[begin : begin + BATCH] for begin in range(0, len(rows), BATCH)]
 
 
-def placed(molecule: Molecule, start: str, seed: int) -> Molecule:
+def with_start_coordinates(molecule: Molecule, start: str, seed: int) -> Molecule:
     """The graph with coordinates to be read by the decoder: of ETKDG, or of a plane drawing where that fails.
 
     Args:

@@ -57,10 +57,10 @@ class Round(nn.Module):
         self, h: torch.Tensor, e: torch.Tensor, u: torch.Tensor, edges: Edges, batch: GraphBatch
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """States of atoms [A, D], edges [E, D] and molecules [B, D] -> the same."""
-        of_edge = batch.owner[edges.senders]
+        of_edge = batch.batch[edges.senders]
         e = e + self.drop(self.edge((e, None), (h, edges.senders), (h, edges.receivers), (u, of_edge)))
         received, sent = self.attention(h, e, edges), segment_mean(e, edges.senders, len(h))
-        h = h + self.drop(self.atom((h, None), (received, None), (sent, None), (u, batch.owner)))
+        h = h + self.drop(self.atom((h, None), (received, None), (sent, None), (u, batch.batch)))
         if self.molecule is not None:
             u = u + self.molecule((u, None), (batch.mean(h), None), (segment_mean(e, of_edge, len(batch)), None))
         return h, e, u
@@ -122,7 +122,7 @@ class GeometricDecoder(nn.Module):
         h, e, u, x = self.prior(*first, batch.centred(start), edges, batch)
         if self.posterior is not None:
             read = self.posterior(*first, batch.positions, edges, batch)[0]
-            h = h + self.latent(batch.mean(read))[batch.owner]
+            h = h + self.latent(batch.mean(read))[batch.batch]
         return self.decoder(h, e, u, x, edges, batch)[3]
 
 

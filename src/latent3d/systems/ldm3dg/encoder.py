@@ -52,7 +52,7 @@ class GeometricEncoder(nn.Module):
             h = h.masked_fill(hidden[:, None], 0)
         for layer in self.layers:
             x, h = layer(x, h, batch.near)
-        return View(torch.tanh(self.head(self.norm(batch.mean(h)))), h, batch.owner)
+        return View(torch.tanh(self.head(self.norm(batch.mean(h)))), h, batch.batch)
 
     def forward(self, batch: GraphBatch) -> torch.Tensor:
         """[B, code]."""

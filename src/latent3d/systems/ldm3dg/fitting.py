@@ -31,7 +31,7 @@ def fit(stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: 
 def _fit_topology(data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
     vocabulary = Vocabulary.of(data)
     trees = read_trees(vocabulary, data)
-    sizes = enough(trees.sizes)
+    sizes = require_molecules(trees.sizes)
     torch.manual_seed(run.seed)
     model = topological_autoencoder(vocabulary, h)
     schedule = [h[name] for name in ("beta_from", "beta_every", "beta_step", "beta_max")]
@@ -44,7 +44,7 @@ def _fit_topology(data: Molecules, weights: dict[str, Path], h: dict[str, Any], 
 
 def _fit_geometry(data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
     graphs = read_graphs(data).to(run.device)
-    sizes = enough(graphs.sizes)
+    sizes = require_molecules(graphs.sizes)
     torch.manual_seed(run.seed)
     model = GeometricAutoencoder(h)
 
@@ -64,7 +64,7 @@ def _fit_diffusion(data: Molecules, weights: dict[str, Path], h: dict[str, Any],
     z_2d = roots if h["codes"] == "raw" else topology.mean(roots)
     z_3d = encode_conformers(geometry, graphs)
     widths = z_2d.shape[1], z_3d.shape[1]
-    codes = enough(torch.cat([z_2d[of_trees], z_3d[of_graphs]], 1))
+    codes = require_molecules(torch.cat([z_2d[of_trees], z_3d[of_graphs]], 1))
     torch.manual_seed(run.seed)
     model = CodeDiffusion(widths, h)
     model.codes.fit(codes.cpu())
@@ -75,7 +75,7 @@ def _fit_diffusion(data: Molecules, weights: dict[str, Path], h: dict[str, Any],
     return train("diffusion", model, np.ones(len(codes)), loss, h, run), {"widths": widths}
 
 
-def enough(found: Any) -> Any:
+def require_molecules(found: Any) -> Any:
     """The same, or a plain error where fewer than two molecules could be read: batches are normalised."""
     if len(found) < 2:
         raise UserError("The dataset has fewer than two molecules with a usable bond graph. Check its bonds.")

@@ -36,7 +36,7 @@ class GraphBatch:
         numbers: [A] atomic numbers.
         charges: [A] formal charges plus MAX_CHARGE.
         positions: [A, 3] angstrom, each molecule centred; NaN where a molecule has none.
-        owner: [A] the molecule of each atom.
+        batch: [A] the molecule of each atom.
         place: [A] the place of each atom in its molecule.
         counts: [B] number of atoms.
         width: the largest of them.
@@ -47,7 +47,7 @@ class GraphBatch:
     numbers: torch.Tensor
     charges: torch.Tensor
     positions: torch.Tensor
-    owner: torch.Tensor
+    batch: torch.Tensor
     place: torch.Tensor
     counts: torch.Tensor
     width: int
@@ -59,15 +59,15 @@ class GraphBatch:
 
     def mean(self, x: torch.Tensor) -> torch.Tensor:
         """Mean over the atoms of each molecule: [A, D] -> [B, D]."""
-        return segment_mean(x, self.owner, len(self))
+        return segment_mean(x, self.batch, len(self))
 
     def centred(self, x: torch.Tensor) -> torch.Tensor:
         """[A, 3] with the mean of every molecule at zero."""
-        return x - self.mean(x)[self.owner]
+        return x - self.mean(x)[self.batch]
 
     def dense(self, x: torch.Tensor) -> torch.Tensor:
         """[A, D] -> [B, N, D], zero at padding."""
-        return x.new_zeros(len(self), self.width, x.shape[1]).index_put((self.owner, self.place), x)
+        return x.new_zeros(len(self), self.width, x.shape[1]).index_put((self.batch, self.place), x)
 
     @property
     def mask(self) -> torch.Tensor:
@@ -133,14 +133,14 @@ class Graphs:
         rows, device = np.asarray(rows), self.numbers.device
         found, offsets = gather(self.offsets, rows)
         counts = np.diff(offsets)
-        owner = np.repeat(np.arange(len(rows)), counts)
-        place = np.arange(len(owner)) - offsets[owner]
-        found, owner, place, sizes = (torch.from_numpy(a).to(device) for a in (found, owner, place, counts))
+        batch = np.repeat(np.arange(len(rows)), counts)
+        place = np.arange(len(batch)) - offsets[batch]
+        found, batch, place, sizes = (torch.from_numpy(a).to(device) for a in (found, batch, place, counts))
         return GraphBatch(
             numbers=self.numbers[found],
             charges=self.charges[found],
             positions=self.positions[found],
-            owner=owner,
+            batch=batch,
             place=place,
             counts=sizes,
             width=int(counts.max(initial=0)),

@@ -7,7 +7,7 @@ from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.motifs import Vocabulary
 from latent3d.systems.ldm3dg.prior import CodeDiffusion
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
-from latent3d.training.weights import read_weights, ready
+from latent3d.training.weights import for_inference, read_weights
 
 
 def topological_autoencoder(vocabulary: Vocabulary, h: dict[str, Any]) -> TopologicalAutoencoder:
@@ -20,16 +20,16 @@ def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
     """The topological autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
     vocabulary = Vocabulary.from_json(metadata["vocabulary"])
-    return ready(topological_autoencoder(vocabulary, metadata["hyperparameters"]), state, device)
+    return for_inference(topological_autoencoder(vocabulary, metadata["hyperparameters"]), state, device)
 
 
 def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     """The geometric autoencoder of a weights file, ready for inference."""
     state, metadata = read_weights(path)
-    return ready(GeometricAutoencoder(metadata["hyperparameters"]), state, device)
+    return for_inference(GeometricAutoencoder(metadata["hyperparameters"]), state, device)
 
 
 def load_prior(path: Path, device: str) -> CodeDiffusion:
     """The diffusion model of a weights file, ready for sampling."""
     state, metadata = read_weights(path)
-    return ready(CodeDiffusion(tuple(metadata["widths"]), metadata["hyperparameters"]), state, device)
+    return for_inference(CodeDiffusion(tuple(metadata["widths"]), metadata["hyperparameters"]), state, device)

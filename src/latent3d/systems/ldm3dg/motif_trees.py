@@ -9,7 +9,7 @@ import torch
 from latent3d.data.molecules.molecules import Molecules, gather
 from latent3d.systems.ldm3dg.motif_assembly import replay
 from latent3d.systems.ldm3dg.motif_batches import TreeBatch, both_ways, rounds_of, to_device, used_pairs
-from latent3d.systems.ldm3dg.motifs import AROMATIC, Miss, MotifTree, Vocabulary, each_tree
+from latent3d.systems.ldm3dg.motifs import AROMATIC, MotifTree, NotExpressible, Vocabulary, each_tree
 
 _REPLAYED_AT_ONCE = 500  # molecules
 
@@ -153,10 +153,10 @@ def read_trees(vocabulary: Vocabulary, molecules: Molecules) -> MotifTrees:
 
     for row, tree in enumerate(each_tree(molecules)):
         try:
-            if isinstance(tree, Miss):
+            if isinstance(tree, NotExpressible):
                 raise tree
             pairs.append(vocabulary.encode(tree))
-        except Miss as miss:
+        except NotExpressible as miss:
             misses[row] = str(miss)
             continue
         trees.append(tree)

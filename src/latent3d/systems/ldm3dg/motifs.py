@@ -36,7 +36,7 @@ MAX_STEPS = 150
 _MAX_SYMMETRIES = 1000
 
 
-class Miss(Exception):
+class NotExpressible(Exception):
     """A molecule that cannot be expressed; the message is the reason."""
 
 
@@ -107,16 +107,16 @@ def read_tree(molecule: Molecule) -> MotifTree:
     """A molecule as a tree of motifs.
 
     Raises:
-        Miss: the molecule has no usable graph, is too large to be decoded, or RDKit cannot name one of its motifs.
+        NotExpressible: the molecule has no usable graph, is too large to be decoded, or RDKit cannot name one of its motifs.
     """
     graph = canonical_graph(molecule)
     if graph is None:
-        raise Miss("no_usable_graph")
+        raise NotExpressible("no_usable_graph")
     n = graph.heavy
     orders = graph.orders[:n, :n]
     blocks = [sorted(block) for block in nx.biconnected_components(nx.from_numpy_array(orders))] or [[0]]
     if 2 * len(blocks) - 1 > MAX_STEPS:
-        raise Miss("too_many_motifs")
+        raise NotExpressible("too_many_motifs")
     order, parents, shared = _depth_first(blocks)
     children: list[list[int]] = [[] for _ in order]
     for child, parent in enumerate(parents):
@@ -192,21 +192,21 @@ def recognise(
             motif = read_motif(smiles)
             pattern = Chem.MolFromSmiles(smiles)
     except (ValueError, UserError) as error:
-        raise Miss("unnamed_motif") from error
+        raise NotExpressible("unnamed_motif") from error
     matches = skeleton.GetSubstructMatches(pattern, uniquify=False, maxMatches=_MAX_SYMMETRIES)
     expected = [(number, charge, int(free)) for (number, charge, _), free in zip(motif.types, motif.free, strict=True)]
     symmetries = tuple(match for match in matches if [labels[atom] for atom in match] == expected)
     if not symmetries:
-        raise Miss("unnamed_motif")
+        raise NotExpressible("unnamed_motif")
     return smiles, symmetries
 
 
-def each_tree(molecules: Molecules) -> Iterator[MotifTree | Miss]:
+def each_tree(molecules: Molecules) -> Iterator[MotifTree | NotExpressible]:
     """The tree of every molecule in turn, or why it has none."""
     for molecule in molecules:
         try:
             yield read_tree(molecule)
-        except Miss as miss:
+        except NotExpressible as miss:
             yield miss
 
 
@@ -265,14 +265,14 @@ class Vocabulary:
         """[n] the pair of every motif of a tree.
 
         Raises:
-            Miss: a motif, or its attachment, is not in the vocabulary.
+            NotExpressible: a motif, or its attachment, is not in the vocabulary.
         """
         motifs, pairs = self.places["motifs"], self.places["pairs"]
         if not all(motif in motifs for motif in tree.motifs):
-            raise Miss("unknown_motif")
+            raise NotExpressible("unknown_motif")
         found = [pairs.get((motifs[m], at)) for m, at in zip(tree.motifs, tree.attachments, strict=True)]
         if None in found:
-            raise Miss("unknown_attachment")
+            raise NotExpressible("unknown_attachment")
         return np.array(found)
 
     @cached_property

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.diffusion.latents import Standard, Whitened
+from latent3d.diffusion.latents import PCAWhitening, StandardScaling
 from latent3d.diffusion.objectives import Denoiser
 from latent3d.diffusion.samplers import sample
 from latent3d.diffusion.streams import Streams
@@ -55,7 +55,7 @@ class StandardCodes(nn.Module):
 
     def __init__(self, first: int, second: int) -> None:
         super().__init__()
-        self.first, self.second = Standard(first), Whitened(second)
+        self.first, self.second = StandardScaling(first), PCAWhitening(second)
         self.widths = [first, second]
 
     def fit(self, codes: torch.Tensor) -> None:

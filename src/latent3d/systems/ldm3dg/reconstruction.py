@@ -39,7 +39,7 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
     rotation = rotation_matrix(torch.randn(1, 4, generator=generator))[0].to(z_3d.device)
 
     def change(turn: torch.Tensor) -> float:
-        turned = encode_conformers(geometry, _turned(graphs, turn))
+        turned = encode_conformers(geometry, _rotated(graphs, turn))
         return float(((turned - z_3d).norm(dim=1) / z_3d.norm(dim=1)).mean())
 
     def conformers(z: torch.Tensor) -> list[Molecule]:
@@ -59,5 +59,5 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
     )
 
 
-def _turned(graphs: Graphs, turn: torch.Tensor) -> Graphs:
+def _rotated(graphs: Graphs, turn: torch.Tensor) -> Graphs:
     return replace(graphs, positions=graphs.positions @ turn.T)

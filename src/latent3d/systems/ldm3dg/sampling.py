@@ -15,7 +15,7 @@ from latent3d.data.molecules.molecules import EMPTY, Molecule, Molecules
 from latent3d.diffusion.streams import Streams
 from latent3d.systems import Draw
 from latent3d.systems.chunks import draw_in_chunks
-from latent3d.systems.ldm3dg.conformers import decode_conformers, placed
+from latent3d.systems.ldm3dg.conformers import decode_conformers, with_start_coordinates
 from latent3d.systems.ldm3dg.decoder import random_start
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.graphs import read_graphs
@@ -52,7 +52,10 @@ def _sample_chunk(
     if geometry.reads_positions:
         with rdBase.BlockLogs():
             seeds = [int(torch.randint(2**31 - 1, (), generator=generator)) for generator in streams.generators]
-            decoded = [placed(molecule, h["start"], seed) for molecule, seed in zip(decoded, seeds, strict=True)]
+            decoded = [
+                with_start_coordinates(molecule, h["start"], seed)
+                for molecule, seed in zip(decoded, seeds, strict=True)
+            ]
     graphs = read_graphs(decoded, placed=geometry.reads_positions).to(streams.device)
     starts = [
         random_start(size, streams.generators[row])

@@ -7,7 +7,7 @@ from latent3d.nets.compiling import compile_layers
 from latent3d.systems.oneshot.atoms import AtomClasses
 from latent3d.systems.oneshot.autoencoder import OneShotAutoencoder
 from latent3d.training.latents import check_heads
-from latent3d.training.weights import read_weights, ready
+from latent3d.training.weights import for_inference, read_weights
 
 
 def autoencoder(
@@ -24,6 +24,6 @@ def load_autoencoder(path: Path, device: str) -> OneShotAutoencoder:
     state, metadata = read_weights(path)
     kinds = tuple(tuple(kind) for kind in metadata["kinds"])
     sizes = metadata["places"], metadata["max_heavy"]
-    model = ready(autoencoder(kinds, *sizes, metadata["hyperparameters"]), state, device)
+    model = for_inference(autoencoder(kinds, *sizes, metadata["hyperparameters"]), state, device)
     compile_layers(*model.encoder.blocks, *model.decoder)
     return model
