@@ -89,8 +89,8 @@ def test_the_released_row_depends_on_the_coordinates_it_is_fed_and_the_others_do
     for name in ROWS:
         before = drawn(name, trained, dataset, tmp_path, range(20))
         with monkeypatch.context() as patch:
-            fed = sampling.placed
-            patch.setattr(sampling, "placed", lambda *a, fed=fed: _stretched(fed(*a)))
+            fed = sampling.with_start_coordinates
+            patch.setattr(sampling, "with_start_coordinates", lambda *a, fed=fed: _stretched(fed(*a)))
             after = drawn(name, trained, dataset, tmp_path, range(20))
         assert np.array_equal(before.atomic_numbers, after.atomic_numbers)
         assert np.array_equal(before.positions, after.positions) == (name != "ldm3dg")

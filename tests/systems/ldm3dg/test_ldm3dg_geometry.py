@@ -13,7 +13,7 @@ from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems import load_system
-from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers, placed
+from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers, with_start_coordinates
 from latent3d.systems.ldm3dg.decoder import GeometricDecoder, distance_features, random_start
 from latent3d.systems.ldm3dg.encoder import GeometricEncoder
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder, collapse_penalty
@@ -253,15 +253,15 @@ def test_a_molecule_without_edges_decodes(from_smiles):
 def test_coordinates_to_read_come_from_etkdg_or_a_plane(from_smiles):
     molecule = from_smiles("CC(=O)O")
     graph = replace(molecule, positions=np.full_like(molecule.positions, np.nan))
-    embedded, drawn = placed(graph, "etkdg", 1), placed(graph, "layout", 1)
+    embedded, drawn = with_start_coordinates(graph, "etkdg", 1), with_start_coordinates(graph, "layout", 1)
     assert np.ptp(embedded.positions[:, 2]) > 0.5
     assert np.isfinite(drawn.positions).all() and np.ptp(drawn.positions[:, 2]) == 0
-    np.testing.assert_array_equal(embedded.positions, placed(molecule, "etkdg", 1).positions)
+    np.testing.assert_array_equal(embedded.positions, with_start_coordinates(molecule, "etkdg", 1).positions)
     # Five carbons that are all bonded to each other have no geometry: ETKDG fails, the drawing does not.
     pairs = np.array([(i, j) for i in range(5) for j in range(i)], np.int16)
     clique = Molecule(np.full(5, 6, np.uint8), np.zeros((5, 3), np.float32), pairs, np.ones(10, np.uint8),
                       np.zeros(5, np.int8))  # fmt: skip
-    fallen_back = placed(clique, "etkdg", 1)
+    fallen_back = with_start_coordinates(clique, "etkdg", 1)
     assert np.isfinite(fallen_back.positions).all() and np.ptp(fallen_back.positions[:, 2]) == 0
 
 

@@ -107,7 +107,8 @@ def read_tree(molecule: Molecule) -> MotifTree:
     """A molecule as a tree of motifs.
 
     Raises:
-        NotExpressible: the molecule has no usable graph, is too large to be decoded, or RDKit cannot name one of its motifs.
+        NotExpressible: the molecule has no usable graph, is too large to be decoded, or RDKit cannot name one of its
+            motifs.
     """
     graph = canonical_graph(molecule)
     if graph is None:
