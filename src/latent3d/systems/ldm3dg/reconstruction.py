@@ -12,7 +12,7 @@ from latent3d.nets.alignment import rotation_matrix
 from latent3d.systems import Reconstruction
 from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers
 from latent3d.systems.ldm3dg.decoder import random_start
-from latent3d.systems.ldm3dg.fitting import enough
+from latent3d.systems.ldm3dg.fitting import require_molecules
 from latent3d.systems.ldm3dg.graphs import Graphs, read_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_topology
 from latent3d.systems.ldm3dg.motif_trees import read_trees
@@ -29,7 +29,7 @@ def reconstruct(weights: dict[str, Path], molecules: Molecules, run: Run) -> Rec
     topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
     trees = read_trees(topology.vocabulary, molecules)
     both, of_trees, _ = np.intersect1d(trees.index, read_graphs(molecules).index, return_indices=True)
-    reference = enough([molecules[row] for row in both])
+    reference = require_molecules([molecules[row] for row in both])
     graphs = read_graphs(reference).to(run.device)
     means = topology.mean(encode_trees(topology, trees)[of_trees].to(run.device))
     z_3d = encode_conformers(geometry, graphs)
