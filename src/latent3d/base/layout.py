@@ -1,4 +1,5 @@
-"""Where every file lies: the only place that knows. Patterns for the workflow are the same paths with wildcards in them.
+"""Where every file lies: the only place that knows. Patterns of the workflow are the same paths with wildcards.
+
 
 `Layout().measures("{benchmark}", "{row}", "{train_seed}", "{variant}")` is the pattern of a rule.
 """
