@@ -1,7 +1,6 @@
 """Where every file lies: the only place that knows. Patterns of the workflow are the same paths with wildcards.
 
-
-`Layout().measures("{benchmark}", "{row}", "{train_seed}", "{variant}")` is the pattern of a rule.
+`Layout().of_samples("{benchmark}", "{row}", "{train_seed}", "{variant}", MEASURES)` is the pattern of a rule.
 """
 
 from dataclasses import dataclass
