@@ -4,7 +4,9 @@ import os
 import signal
 import time
 
+from latent3d.base.chunks import FinishedChunks
 from latent3d.base.errors import Failed
+from latent3d.base.files import atomic_path
 
 
 def square(number):
@@ -39,3 +41,17 @@ def echo_unless_cursed(numbers):
         if number < 0:
             square(number)
     return numbers
+
+
+def save_and_die(work):
+    """Two chunks: one is saved, the other kills its process when half of it is written."""
+
+    def write(path, text):
+        with atomic_path(path) as temporary:
+            temporary.write_text(text)
+            if text == "half":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    chunks = FinishedChunks(work, "energy", {}, ".txt", write)
+    chunks.save("0", "whole")
+    chunks.save("1", "half")
