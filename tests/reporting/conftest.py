@@ -91,13 +91,13 @@ def metric_values(stability, wasserstein=1.5):
 
 
 ROWS = [
-    {"name": "data_test", "base": "controls", "position": 0, "geometries": ["raw", "mmff"], "train_seeds": [0]},
-    {"name": "cloud", "base": "controls", "position": 4, "geometries": ["raw"], "train_seeds": [0]},
+    {"name": "data_test", "base": "controls", "position": 0, "variants": ["raw", "mmff"], "train_seeds": [0]},
+    {"name": "cloud", "base": "controls", "position": 4, "variants": ["raw"], "train_seeds": [0]},
     {
         "name": "ours",
         "base": "latent3d",
         "position": 5,
-        "geometries": ["raw", "mmff"],
+        "variants": ["raw", "mmff"],
         "train_seeds": [0, 1],
         "stages": {"topology": "ours", "diffusion": "ours"},
         "autoencoder": True,
@@ -109,7 +109,7 @@ ROWS = [
 
 @pytest.fixture(scope="session")
 def rows_json():
-    return json.dumps([{"sample_seeds": [0, 1], **row} for row in ROWS])
+    return json.dumps([{"dataset": "toy", "sample_seeds": [0, 1], **row} for row in ROWS])
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +143,7 @@ def results(tmp_path_factory, rows):
                 write_json(folder / "reconstruction.json", {**counts, "values": values, "quantiles": quantiles})
                 write_parquet(folder / "interpolation.parquet", strip())
             for sample in row.sample_seeds:
-                for geometry in row.geometries:
+                for geometry in row.variants:
                     if row.name == "cloud":
                         values, failed = {**metric_values(0.0, None), "strict_validity": 0.0}, tuple(range(8))
                     else:
@@ -156,9 +156,9 @@ def results(tmp_path_factory, rows):
 def made(results, rows, rows_json):
     """Tables and figures of `toy`; one of each by the commands that the workflow calls."""
     common = ["--dataset", "toy", "--rows", rows_json, "--results", results]
-    for name in TABLES[1:]:
+    for name in list(TABLES)[1:]:
         write_table(results / f"table_{name}_toy.csv", make_table(name, "toy", rows, results))
-    for name in FIGURES[1:]:
+    for name in list(FIGURES)[1:]:
         make_figure(
             name,
             "toy",

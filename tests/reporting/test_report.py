@@ -39,7 +39,8 @@ def test_figures_are_vector_and_png_and_repeat_byte_for_byte(made, rows, publish
 def test_a_sweep_is_a_line_per_row_and_setting(made, tmp_path):
     # The toy rows as variants: `data_test` at 4 steps and `ours` at 16 of one line, `cloud` of another sampler.
     settings = {"data_test": ("ddim", 4), "ours": ("ddim", 16), "cloud": ("ddpm", 4)}
-    known = {"base": "latent3d", "position": 1, "geometries": ["raw"], "train_seeds": [0], "sample_seeds": [0, 1]}
+    known = {"base": "latent3d", "position": 1, "dataset": "toy", "variants": ["raw"], "train_seeds": [0]}
+    known |= {"sample_seeds": [0, 1]}
     swept = [
         {**known, "name": name, "of": "ours", "settings": {"sampling.sampler": sampler, "sampling.steps": steps}}
         for name, (sampler, steps) in settings.items()
@@ -56,7 +57,8 @@ def test_a_sweep_is_a_line_per_row_and_setting(made, tmp_path):
 
 
 def test_a_sweep_of_autoencoders_shows_what_they_reconstruct(made):
-    known = {"base": "latent3d", "position": 1, "geometries": ["raw"], "train_seeds": [0, 1], "sample_seeds": [0, 1]}
+    known = {"base": "latent3d", "position": 1, "dataset": "toy", "variants": ["raw"], "train_seeds": [0, 1]}
+    known |= {"sample_seeds": [0, 1]}
     swept = [{**known, "name": "ours", "of": "ours", "autoencoder": True, "settings": {"topology.latent": 8}}]
     figure = sweep_figure("toy", parse_rows(json.dumps(swept)), made)
     below = {axis.get_title(): axis for axis in figure.axes[4:]}

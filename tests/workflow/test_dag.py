@@ -128,7 +128,7 @@ def test_variants_that_vary_sampling_use_the_weights_of_their_row(jobs, snakemak
     assert "--posebusters 0 --energy-ratio 0 --no-fcd" in text
     drawn = json.loads(re.search(r"figure sweep .*--rows '(.*?)' --results", text).group(1))
     assert [row["name"] for row in drawn] == ["edm", "edm-ddpm-5", "edm-ddpm-20", "edm-ddim-5", "edm-ddim-20"]
-    assert all(row["geometries"] == ["raw"] and row["of"] == "edm" for row in drawn)
+    assert all(row["variants"] == ["raw"] and row["of"] == "edm" for row in drawn)
     assert drawn[0]["settings"] == {"sampling.sampler": "ddpm", "sampling.steps": 100}
 
 

@@ -17,7 +17,8 @@ def table_row(dataset, row):
         "name": row,
         "base": "submission" if row in SUBMISSIONS else ROWS[row].base,
         "position": list(SYSTEMS).index(row),
-        "geometries": GEOMETRIES_OF[row],
+        "dataset": dataset,
+        "variants": GEOMETRIES_OF[row],
         "train_seeds": train_seeds(dataset, row),
         "sample_seeds": sample_seeds(dataset, row),
         "stages": owners_of(dataset, row),
@@ -48,7 +49,7 @@ def sweep_rows(dataset, sweep):
         [
             {
                 **table_row(dataset, row),
-                "geometries": ["raw"],
+                "variants": ["raw"],
                 "autoencoder": reconstructs(sweep),
                 "of": of,
                 "settings": settings,

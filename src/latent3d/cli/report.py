@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from latent3d.cli.app import Argument, Option, app
-from latent3d.reporting.catalogue import FIGURES, TABLES
+from latent3d.reporting.catalogue import FIGURES, SHARED_FIGURES, TABLES, choose
 
 
 @app.command("table")
@@ -17,10 +17,10 @@ def _table(
 ) -> None:
     """Make a table from measurements: one line per row and geometry, mean and standard deviation over seeds."""
     from latent3d.reporting.published import read_published
-    from latent3d.reporting.rows import check_choice, parse_rows
+    from latent3d.reporting.rows import parse_rows
     from latent3d.reporting.tables import make_table, write_table
 
-    check_choice("table", name, TABLES)
+    choose("table", name, TABLES)
     numbers = read_published(published) if published else None
     write_table(out, make_table(name, dataset, parse_rows(rows), results, numbers))
 
@@ -37,9 +37,9 @@ def _figure(
     """Draw a figure from measurements."""
     from latent3d.reporting.figures import make_figure
     from latent3d.reporting.published import read_published
-    from latent3d.reporting.rows import check_choice, parse_rows
+    from latent3d.reporting.rows import parse_rows
 
-    check_choice("figure", name, (*FIGURES, "sweep", "comparison"))
+    choose("figure", name, FIGURES | SHARED_FIGURES)
     numbers = read_published(published) if published else None
     make_figure(name, dataset, parse_rows(rows), results, out, numbers)
 

@@ -15,8 +15,6 @@ from pydantic import (
     model_validator,
 )
 
-from latent3d.reporting.catalogue import Geometry
-
 
 def _unique(values: list[Any]) -> list[Any]:
     if any(value in values[:place] for place, value in enumerate(values)):
@@ -24,6 +22,7 @@ def _unique(values: list[Any]) -> list[Any]:
     return values
 
 
+Geometry = Literal["raw", "mmff"]
 Precision = Literal["32-true", "bf16-mixed"]
 Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_unique)]
 Geometries = Annotated[list[Geometry], Field(min_length=1), AfterValidator(_unique)]

@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from latent3d.base.errors import UserError
 from latent3d.base.files import read_json
 from latent3d.evaluation.registry import QUALITY, header
+from latent3d.reporting.material import stage_file
 from latent3d.reporting.published import PublishedCost, published_costs
-from latent3d.reporting.rows import TableRow, stage_file
+from latent3d.reporting.rows import TableRow
 from latent3d.reporting.style import colour
 from latent3d.reporting.tables import quality_table
 
@@ -31,7 +32,7 @@ def cost_quality_figure(
     Bars: standard deviation over seeds. Hollow: published, where time, device and quality under the same protocol are
     known; on the papers' dataset alone. Dashed: the first row, real molecules.
     """
-    trained = [row for row in rows if row.stages and "raw" in row.geometries]
+    trained = [row for row in rows if row.stages and "raw" in row.variants]
     if not trained:
         raise UserError(f"No row of {dataset} with raw samples has a trained stage, so there is no cost to draw.")
     table = quality_table(dataset, rows, results)

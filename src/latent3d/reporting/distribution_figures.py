@@ -12,7 +12,8 @@ from latent3d.base.errors import UserError
 from latent3d.base.files import read_json
 from latent3d.evaluation.distribution.descriptors import descriptors
 from latent3d.evaluation.registry import DESCRIPTORS
-from latent3d.reporting.rows import TableRow, sample_folders, training_folders
+from latent3d.reporting.material import sample_folders, training_folders
+from latent3d.reporting.rows import TableRow
 from latent3d.reporting.style import LINE_STYLES, colour
 
 SHOWN = 1000
@@ -29,7 +30,7 @@ def properties_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.
     Heights are shares of the requested samples, with the outline of the first row (real molecules) over each ridge. At
     the right: how many are valid. The axis spans the first row's values; what lies outside is not drawn.
     """
-    drawn = [row for row in rows if "raw" in row.geometries]
+    drawn = [row for row in rows if "raw" in row.variants]
     found = {row.name: _properties(sample_folders(results, dataset, row, "raw")[0] / "ledger.csv") for row in drawn}
     reference = found[drawn[0].name]
     size = (11, 0.9 + 0.5 * len(drawn))

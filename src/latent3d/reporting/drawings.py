@@ -13,7 +13,8 @@ from latent3d.data.molecules.molecules import ELEMENTS, Molecule
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.data.molecules.rdkit import canonical_smiles, to_rdkit
-from latent3d.reporting.rows import TableRow, sample_folders, training_folders
+from latent3d.reporting.material import sample_folders, training_folders
+from latent3d.reporting.rows import TableRow
 
 COLUMNS = 6
 COLOURS = {1: "#DDDDDD", 6: "#444444", 7: "#0072B2", 8: "#D55E00", 9: "#009E73"}

@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 
 from latent3d.calculations.energies_file import NAME, read_energies
 from latent3d.data.molecules.units import HARTREE_IN_KCAL_PER_MOL
-from latent3d.reporting.rows import TableRow, sample_folders
+from latent3d.reporting.material import sample_folders
+from latent3d.reporting.rows import TableRow
 from latent3d.reporting.style import LINE_STYLES, colour
 
 _LEAST, _MOST = 0.05, 2e4
@@ -24,14 +25,14 @@ def energy_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figu
     Energies outside the axis and samples without an energy are counted at the right, so that nothing disappears.
     """
     energies = {(row.name, geometry): table for row, geometry, table in _energies(dataset, rows, results)}
-    reference = _per_atom(energies[rows[0].name, rows[0].geometries[0]])
+    reference = _per_atom(energies[rows[0].name, rows[0].variants[0]])
     low, high = np.quantile(reference, [0.002, 0.998]) if len(reference) else (-1.0, 0.0)
     margin = 0.15 * (high - low) + 1e-9
     edges = np.linspace(low - margin, high + margin, 61)
     figure, axes = plt.subplots(len(rows), 1, figsize=(9, 0.9 + 0.7 * len(rows)), sharex=True, squeeze=False)
     for axis, row in zip(axes[:, 0], rows, strict=True):
         notes = []
-        for geometry in row.geometries:
+        for geometry in row.variants:
             points = energies[row.name, geometry]
             values = _per_atom(points)
             # Shares of all requested samples, not a density of the survivors.
@@ -110,7 +111,7 @@ def _style(row: TableRow) -> str:
 def _energies(dataset: str, rows: list[TableRow], results: Path) -> Iterator[tuple[TableRow, str, pd.DataFrame]]:
     """Row, geometry, and energies of all its sets of samples."""
     for row in rows:
-        for geometry in row.geometries:
+        for geometry in row.variants:
             folders = sample_folders(results, dataset, row, geometry)
             yield row, geometry, pd.concat([read_energies(folder / NAME) for folder in folders])
 

@@ -14,7 +14,8 @@ from latent3d.reporting.cost_figure import cost_quality_figure
 from latent3d.reporting.distribution_figures import properties_figure, reconstruction_figure
 from latent3d.reporting.drawings import interpolation_figure, samples_figure
 from latent3d.reporting.energy_figures import energy_figure, relaxation_figure
-from latent3d.reporting.rows import TableRow, stage_file
+from latent3d.reporting.material import stage_file
+from latent3d.reporting.rows import TableRow
 from latent3d.reporting.style import LINE_STYLES, colour, save
 from latent3d.reporting.tables import autoencoder_table, quality_table
 
@@ -72,7 +73,7 @@ def _bars_figure(
     for axis, panel in zip(axes, panels, strict=True):
         column = next(quantity.column for quantity in QUALITY if quantity.name == panel)
         for line, row in enumerate(rows):
-            for geometry in row.geometries:
+            for geometry in row.variants:
                 _bar(axis, line, row, geometry, table.loc[(row.name, geometry)], column)
         if (rows[0].name, "raw") in table.index:
             axis.axvline(table.loc[(rows[0].name, "raw"), column], color="black", lw=0.8, ls="--", zorder=0)
@@ -92,7 +93,7 @@ def _bars_figure(
 def _bar(axis: Axes, line: int, row: TableRow, geometry: str, values: pd.Series, column: str) -> None:
     mean, std = values[column], values[f"{column}_std"]
     light = {"alpha": 0.4, "hatch": "////"} if geometry == "mmff" else {}
-    offset = 0.0 if len(row.geometries) == 1 else {"raw": -0.2, "mmff": 0.2}[geometry]
+    offset = 0.0 if len(row.variants) == 1 else {"raw": -0.2, "mmff": 0.2}[geometry]
     if np.isnan(mean):
         axis.text(1, line + offset, "not measured", va="center", fontsize=7, color="#777777")
         return

@@ -14,29 +14,11 @@ from markupsafe import Markup
 from latent3d.base.errors import UserError
 from latent3d.base.files import read_json, write_text
 from latent3d.evaluation.energy.energies import CALCULATIONS
-from latent3d.reporting.catalogue import FIGURES
+from latent3d.reporting.catalogue import FIGURES, SWEEP, TABLES
 from latent3d.reporting.gallery import SHOWN, gallery, viewer
 from latent3d.reporting.report_tables import failure_matrix, layout
 
 HERE = Path(__file__).parent
-TITLES = {
-    "quality": "Quality",
-    "distribution": "Distributions, similarity and novelty of parts",
-    "energy": "Energies (GFN2-xTB, MMFF94s)",
-    "autoencoder": "Autoencoders (held-out reconstruction)",
-    "cost": "Cost",
-}
-FIGURE_TITLES = {
-    "quality": "Stability and validity, raw and after MMFF94",
-    "energy": "Energy per atom",
-    "relaxation": "Energy lost in relaxation",
-    "cost_quality": "Quality over the cost of training",
-    "properties": "Properties of valid samples",
-    "samples": "Samples as generated",
-    "interpolation": "Between the codes of two molecules",
-    "reconstruction": "Reconstruction of test molecules",
-    "training": "Training curves",
-}
 FAILURES = {
     "quality": "Not strictly valid, or without an energy",
     "single_point": "GFN2-xTB single point",
@@ -85,19 +67,24 @@ def _quality_table(files: dict[str, Path], dataset: str) -> pd.DataFrame:
 
 def _dataset(files: dict[str, Path], results: Path, dataset: str, datasets: list[str], quality: pd.DataFrame) -> dict:
     """Everything the template shows of one dataset."""
-    paths = {name: files.get(_table_file(name, dataset)) for name in TITLES}
+    paths = {name: files.get(_table_file(name, dataset)) for name in TABLES}
     tables = {name: _read_table(path) for name, path in paths.items() if path is not None}
     return {
         "name": dataset,
         "subset": quality["subset"].iloc[0],
         "rows": list(quality["row"].unique()),
         "tables": [
-            {"name": name, "title": TITLES[name], "short": TITLES[name].split(" ")[0].strip(","), **layout(table)}
+            {
+                "name": name,
+                "title": TABLES[name].title,
+                "short": TABLES[name].title.split(" ")[0].strip(","),
+                **layout(table),
+            }
             for name, table in tables.items()
             if len(table)
         ],
         "figures": [
-            {"title": FIGURE_TITLES.get(name, f"Sweep: {name.replace('_', ' ')}"), "data": _data_uri(path)}
+            {"title": FIGURES.get(name, SWEEP).title.format(figure=name.replace("_", " ")), "data": _data_uri(path)}
             for name, path in _figures(files, dataset, datasets).items()
         ],
         "failures": _failures(results, dataset, quality),

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from latent3d.base.files import atomic_path, read_json
 from latent3d.evaluation.energy.energies import CALCULATIONS
 from latent3d.evaluation.registry import AUTOENCODER, DISTRIBUTION, ENERGY, FAMILIES, QUALITY, Quantity
+from latent3d.reporting.material import describe_subset, sample_folders, stage_file, training_folders
 from latent3d.reporting.published import published_distances, published_values
-from latent3d.reporting.rows import TableRow, describe_subset, sample_folders, stage_file, training_folders
+from latent3d.reporting.rows import TableRow
 
 
 def make_table(
@@ -91,7 +92,7 @@ def _measurements(
 ) -> Iterator[tuple[TableRow, str, list[dict[str, Any]]]]:
     """Row, geometry, and metrics.json of all its sets of samples."""
     for row in rows:
-        for geometry in row.geometries:
+        for geometry in row.variants:
             yield (
                 row,
                 geometry,
@@ -169,7 +170,7 @@ def cost_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFram
             for seed in row.train_seeds
         ]
         samplings = _sampling_runs(results, dataset, row, "raw")
-        relaxations = _sampling_runs(results, dataset, row, "mmff") if "mmff" in row.geometries else []
+        relaxations = _sampling_runs(results, dataset, row, "mmff") if "mmff" in row.variants else []
         runs = [run for training in stages for run in training.values()] + [run for run, _ in samplings]
         line = _identity(dataset, results, row, None, [n for _, n in samplings])
         line["parameters"] = sum(run.get("parameters") or 0 for run in stages[0].values()) or None
