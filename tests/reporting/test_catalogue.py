@@ -52,5 +52,5 @@ def test_what_has_nothing_to_show_has_no_files(rows):
 def test_a_task_lists_entries_by_name_or_has_its_own():
     own = Entry(name="size", title="Size", caption="Sizes", maker="a:b", needs=["measures.parquet"])
     assert list(entries(TABLES, ["quality", own], "toy")) == ["quality", "size"]
-    with pytest.raises(UserError, match="tasks/toy/task.yaml: tables: there is no 'qualty'. Did you mean 'quality'"):
+    with pytest.raises(UserError, match=r"tasks/toy/task\.yaml: tables: there is no 'qualty'. Did you mean 'quality'"):
         entries(TABLES, ["qualty"], "tasks/toy/task.yaml: tables")
