@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from asking import asked
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import from_list
 from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
 from latent3d.evaluation.validity import legacy
 from latent3d.plan import Row, hyperparameters, system_defaults
-from latent3d.systems import load_system
+from latent3d.systems import Context, load_system
 from latent3d.training.weights import write_weights
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ def test_eight_molecules_are_learnt_by_heart(system, from_smiles, tmp_path):
         write_weights(weights[stage], result.weights, system, stage, h, **more)
 
     settings = hyperparameters(Row(base=system), "sampling", "default")
-    made = module.sampler(weights, data, settings, Run(0, tmp_path), None)(range(100), 0)
+    made = module.generator(weights, settings, Context(), Run(0, tmp_path))(asked(range(100)))
     stable = legacy.stable_atoms(made, legacy.perceive(made))
     whole = legacy.stable_molecules(made, stable)
     found = [canonical_smiles(mol) if (mol := sanitised(perceive_bonds(m)[0])) else None for m in made]

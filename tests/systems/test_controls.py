@@ -6,22 +6,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from asking import asked
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
-from latent3d.data.molecules.molecules import Molecule, from_list
-from latent3d.data.molecules.parquet import write_parquet
+from latent3d.data.molecules.molecules import Molecule, concatenate, from_list
+from latent3d.data.molecules.parquet import read_parquet, write_parquet
 from latent3d.evaluation.validity import legacy
 from latent3d.evaluation.validity.strict import strict_validity
 from latent3d.plan import system_defaults
-from latent3d.systems import load_system
+from latent3d.systems import Context, load_system
 
 ELEMENTS = {1, 6, 7, 8, 9}
 
 
 def sampled(data, indices, seed=0, source=None, **changed):
-    hyperparameters = {**system_defaults("controls").hyperparameters["sampling"], **changed}
-    run = Run(seed, Path("unused"))
-    return load_system("controls").sampler({}, data, hyperparameters, run, source)(indices, seed)
+    """Controls; `source` is a file of samples."""
+    settings = {**system_defaults("controls").hyperparameters["sampling"], **changed}
+    context = Context(data, None if source is None else read_parquet(source))
+    return load_system("controls").generator({}, settings, context, Run(seed, Path("unused")))(asked(indices, seed))
 
 
 def assert_same(a, b):
@@ -94,13 +96,14 @@ def test_etkdg_embeds_the_graph_alone(dataset, tmp_path):
     table = pd.DataFrame({"sample_index": range(6), "seed": 5, "status": status})
     for name, shift in (("here", 0), ("there", 30)):
         molecules = [replace(m, positions=m.positions * 2 + shift) for m in [*graphs, empty, broken]]
-        write_parquet(tmp_path / name / "sample5" / "raw" / "samples.parquet", from_list(molecules, table))
-    samples = sampled(dataset, range(0, 6), seed=5, source=tmp_path / "here", kind="etkdg")
+        # Those of another seed change nothing.
+        other = from_list(molecules[::-1], table.assign(seed=4))
+        write_parquet(tmp_path / f"{name}.parquet", concatenate([other, from_list(molecules, table)]))
+    samples = sampled(dataset, range(0, 6), seed=5, source=tmp_path / "here.parquet", kind="etkdg")
     # The same whatever the coordinates of the source are.
-    assert_same(samples, sampled(dataset, range(0, 6), seed=5, source=tmp_path / "there", kind="etkdg"))
-    assert_same(
-        samples.take(range(2, 4)), sampled(dataset, range(2, 4), seed=5, source=tmp_path / "here", kind="etkdg")
-    )
+    assert_same(samples, sampled(dataset, range(0, 6), seed=5, source=tmp_path / "there.parquet", kind="etkdg"))
+    some = sampled(dataset, range(2, 4), seed=5, source=tmp_path / "here.parquet", kind="etkdg")
+    assert_same(samples.take(range(2, 4)), some)
     assert samples.table["status"].tolist() == ["ok"] * 4 + ["decode_failed", "sanitise_failed"]
     assert len(samples[4]) == 0
     assert np.isnan(samples[5].positions).all()
@@ -137,8 +140,8 @@ def test_mistakes_are_plain_sentences(dataset, tmp_path):
     with pytest.raises(UserError, match="samples_of"):
         sampled(dataset, range(3), kind="etkdg")
     with pytest.raises(UserError, match="does not exist"):
-        sampled(dataset, range(3), kind="etkdg", source=tmp_path)
+        sampled(dataset, range(3), kind="etkdg", source=tmp_path / "samples.parquet")
     short = sampled(dataset, range(2))
-    write_parquet(tmp_path / "sample0" / "raw" / "samples.parquet", short)
+    write_parquet(tmp_path / "samples.parquet", short)
     with pytest.raises(UserError, match="no sample 2 for seed 0"):
-        sampled(dataset, range(3), kind="etkdg", source=tmp_path)
+        sampled(dataset, range(3), kind="etkdg", source=tmp_path / "samples.parquet")

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from asking import asked
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import from_list
 from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
 from latent3d.graphs.molecular_graphs import read_conformers
 from latent3d.nets.alignment import rotation_matrix
 from latent3d.plan import Row, hyperparameters
-from latent3d.systems import oneshot
+from latent3d.systems import Context, oneshot
 from latent3d.systems.oneshot.atoms import ABSENT, AtomClasses
 from latent3d.systems.oneshot.autoencoder import OneShotAutoencoder
 from latent3d.training.weights import write_weights
@@ -101,12 +102,12 @@ def test_from_training_to_samples(dataset, tmp_path):
         files[stage] = tmp_path / f"{stage}.safetensors"
         write_weights(files[stage], result.weights, "oneshot", stage, h, **more)
     h = hyperparameters(Row(base="oneshot"), "sampling", "quick")
-    draw = oneshot.sampler(files, None, h, Run(0, tmp_path), None)
-    whole, part = draw(range(0, 120), 3), draw(range(95, 110), 3)
+    generate = oneshot.generator(files, h, Context(), Run(0, tmp_path))
+    whole, part = generate(asked(range(0, 120), 3)), generate(asked(range(95, 110), 3))
     assert (whole.table["status"] == "ok").all()
     for molecule, expected in zip(part, [whole[i] for i in range(95, 110)], strict=True):
         assert np.array_equal(molecule.positions, expected.positions)
-    assert not np.array_equal(draw(range(3), 4).positions, whole.take(np.arange(3)).positions)
+    assert not np.array_equal(generate(asked(range(3), 4)).positions, whole.take(np.arange(3)).positions)
     found = oneshot.reconstruct(files, dataset.split("test"), Run(0, tmp_path))
     assert len(found.graphs) == len(found.reference) == len(found.conformers) == len(found.index) > 0
     assert found.rotation_error < 1e-4

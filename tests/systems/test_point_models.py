@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 import torch
 
+from asking import asked
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import from_list
 from latent3d.graphs.point_clouds import elements_of, read_clouds, to_molecules
 from latent3d.nets.egnn import EGNN
 from latent3d.plan import Row, hyperparameters, system_defaults
-from latent3d.systems import load_system
+from latent3d.systems import Context, load_system
 from latent3d.systems.edm.fitting import batch_of
 from latent3d.systems.geoldm.autoencoder import PointAutoencoder
 from latent3d.training.weights import write_weights
@@ -77,15 +78,15 @@ def quick(dataset, tmp_path_factory):
 @pytest.mark.parametrize("system", POINT_MODELS)
 def test_samples_do_not_depend_on_how_they_are_asked_for(system, quick, dataset, tmp_path):
     h = {**settings(system, "sampling"), "steps": 4}
-    draw = load_system(system).sampler(quick(system), dataset, h, Run(0, tmp_path), None)
-    whole, part = draw(range(0, 130), 3), draw(range(90, 110), 3)
+    generate = load_system(system).generator(quick(system), h, Context(), Run(0, tmp_path))
+    whole, part = generate(asked(range(0, 130), 3)), generate(asked(range(90, 110), 3))
     for index, molecule in zip(range(90, 110), part, strict=True):
         assert np.array_equal(molecule.atomic_numbers, whole[index].atomic_numbers)
         assert np.array_equal(molecule.positions, whole[index].positions)
     assert list(part.table["sample_index"]) == list(range(90, 110))
     assert set(part.table["status"]) <= {"ok", "nan_coordinates"}
     assert not part.bonds_known.any()
-    other = draw(range(90, 110), 4)
+    other = generate(asked(range(90, 110), 4))
     assert not np.array_equal(other.positions[:5], part.positions[:5])
 
 
@@ -93,7 +94,7 @@ def test_samples_do_not_depend_on_how_they_are_asked_for(system, quick, dataset,
 def test_samples_have_the_sizes_and_elements_of_training(system, quick, dataset, tmp_path):
     train = dataset.split("train")
     h = {**settings(system, "sampling"), "steps": 2}
-    made = load_system(system).sampler(quick(system), dataset, h, Run(0, tmp_path), None)(range(300), 0)
+    made = load_system(system).generator(quick(system), h, Context(), Run(0, tmp_path))(asked(range(300)))
     assert set(made.atom_counts) == set(train.atom_counts)
     assert set(made.atomic_numbers) <= set(train.atomic_numbers)
     share = {n: (train.atom_counts == n).mean() for n in set(train.atom_counts)}
@@ -138,7 +139,7 @@ def test_sampling_can_make_the_choice_of_the_released_slice(dataset, tmp_path):
         for choice, found in expected.items():
             h = {**settings("geoldm", "sampling"), "steps": 2, "last_element": choice}
             changed = {**files, "autoencoder": autoencoder}
-            made = load_system("geoldm").sampler(changed, dataset, h, Run(0, tmp_path), None)(range(20), 0)
+            made = load_system("geoldm").generator(changed, h, Context(), Run(0, tmp_path))(asked(range(20)))
             assert (last in made.atomic_numbers) == found
 
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from latent3d.base.errors import UserError
 from latent3d.base.files import hash_configuration, hash_file, part_of
 from latent3d.base.run import Run, versions, write_run
@@ -15,7 +18,7 @@ from latent3d.data.molecules.molecules import Molecules, concatenate
 from latent3d.data.molecules.parquet import read_metadata, read_parquet, write_parquet
 from latent3d.data.molecules.read import check_format, write_molecules
 from latent3d.diffusion.streams import CHUNK
-from latent3d.systems import load_system
+from latent3d.systems import Context, load_system
 
 
 def sample_seed(
@@ -43,10 +46,11 @@ def sample_seed(
         "data_sha256": None if data_file is None else hash_file(data_file),
         "hyperparameters": hyperparameters,
         "device": run.device,
-        "source_sha256": _source_hash(source, run.seed),
+        "source_sha256": None if source is None else hash_file(_source_file(source, run.seed)),
     }
     folder = run.work / f"sample-{hash_configuration(depends_on)}-{run.seed}"
-    draw = None
+    samples_of = None if source is None else read_parquet(_source_file(source, run.seed))
+    generate = None
     parts, shown = [], time.monotonic()
     starts = range(0, count, CHUNK[run.device])
     for start in starts if shard is None else part_of(starts, *shard):
@@ -54,8 +58,8 @@ def sample_seed(
         path = folder / f"{start}-{indices.stop}.parquet"
         if not path.is_file():
             began = time.monotonic()
-            draw = draw or module.sampler(weights, data, hyperparameters, run, source)
-            samples = draw(indices, run.seed)
+            generate = generate or module.generator(weights, hyperparameters, Context(data, samples_of), run)
+            samples = generate(pd.DataFrame({"seed": run.seed, "sample_index": np.array(indices)}))
             seconds = time.monotonic() - began
             write_parquet(path, samples, {"seconds": seconds})
             if len(parts) == 0:
@@ -84,8 +88,8 @@ def sample_seed(
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _source_hash(source: Path | None, seed: int) -> str | None:
-    return None if source is None else hash_file(source / f"sample{seed}" / "raw" / "samples.parquet")
+def _source_file(source: Path, seed: int) -> Path:
+    return source / f"sample{seed}" / "raw" / "samples.parquet"
 
 
 def to_file(out: Path, sample: Callable[[Path], None]) -> None:

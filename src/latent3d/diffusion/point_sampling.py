@@ -4,14 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
+from latent3d.data.molecules.molecules import EMPTY, Molecule
 from latent3d.diffusion.objectives import Denoiser
 from latent3d.diffusion.points import without_gravity
 from latent3d.diffusion.samplers import sample as sample_states
-from latent3d.diffusion.streams import CHUNK, Streams
+from latent3d.diffusion.streams import Streams
 from latent3d.graphs.point_clouds import PointCloudBatch, to_molecules
 from latent3d.nets.egnn import PAIRS_AT_ONCE
 
@@ -23,38 +22,26 @@ def sample_points(
     read: Read,
     features: int,
     sizes: Mapping[int, int],
-    hyperparameters: dict[str, Any],
-    device: str,
-    indices: range,
-    seed: int,
-) -> Molecules:
-    """Molecules of the given sample indices, without bonds, with the columns of the contract.
+    settings: dict[str, Any],
+    streams: Streams,
+) -> tuple[list[Molecule], list[str]]:
+    """A molecule without bonds and a status for each of the streams of a chunk.
 
     Args:
         denoiser: of states [B, N, 3 + features].
         read: (z_0, noise, mask) -> clouds: the last step of the chain.
         features: per atom.
         sizes: number of training molecules by number of atoms.
-        hyperparameters: sampler, steps.
-        device: where the denoiser is.
-        indices: sample indices; whole chunks are computed, so that shapes and hence bytes never differ.
-        seed: sampling seed.
+        settings: sampler, steps.
+        streams: of the chunk, on the denoiser's device.
     """
-    molecules: list[Molecule] = []
-    size = CHUNK[device]
-    for start in range(indices.start - indices.start % size, indices.stop, size):
-        streams = Streams.of(seed, range(start, start + size), device)
-        counts = draw_counts(sizes, streams.uniform())
-        chunk: list[Molecule] = [None] * size  # type: ignore[list-item]
-        for rows in batches_by_size(counts, PAIRS_AT_ONCE[device]):
-            clouds = _sample_batch(denoiser, read, features, counts[rows], hyperparameters, streams.take(rows))
-            for row, molecule in zip(rows, to_molecules(clouds), strict=True):
-                chunk[row] = molecule
-        molecules += chunk
-    skipped = indices.start % size
-    molecules = molecules[skipped : skipped + len(indices)]
-    status = ["ok" if np.isfinite(molecule.positions).all() else "nan_coordinates" for molecule in molecules]
-    return from_list(molecules, pd.DataFrame({"sample_index": np.array(indices), "seed": seed, "status": status}))
+    counts = draw_counts(sizes, streams.uniform())
+    molecules: list[Molecule] = [EMPTY] * len(streams)
+    for rows in batches_by_size(counts, PAIRS_AT_ONCE[streams.device]):
+        clouds = _sample_batch(denoiser, read, features, counts[rows], settings, streams.take(rows))
+        for row, molecule in zip(rows, to_molecules(clouds), strict=True):
+            molecules[row] = molecule
+    return molecules, ["ok" if np.isfinite(molecule.positions).all() else "nan_coordinates" for molecule in molecules]
 
 
 def _sample_batch(

@@ -1,33 +1,72 @@
 """Generative systems: one folder each. The contract that all of them keep, and access by name.
 
-A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `plan.SystemDefaults`) and functions
+A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `plan.SystemDefaults`) and the functions of
+`System`. Systems with `autoencoder: true` have two more:
 
-    fit(stage, data, weights, hyperparameters, run) -> (TrainingResult, metadata)
-        Train one stage on `data` (all splits), given the weights files of the stages it needs.
-    sampler(weights, data, hyperparameters, run, source) -> draw(indices, seed) -> Molecules
-        Load what sampling needs once; `draw` makes one molecule per sample index, in order, with the columns
-        `sample_index`, `seed` and `status` (`ok` or the reason of the failure). The result of an index depends on
-        (weights, seed, chunk of the index) alone. `source` is the folder of the row named by `samples_of`, if any.
-        `data` is None where somebody samples with released weights: what networks need of it is in their weights.
-    reconstruct(weights, molecules, run) -> Reconstruction          (systems with `autoencoder: true`)
-    interpolate(weights, molecules, places, run) -> (frames, status)     (systems with `interpolation: true`)
+    reconstruct(parts, molecules, run) -> Reconstruction
+    interpolate(parts, molecules, places, run) -> (frames, status)     (systems with `interpolation: true`)
         Decode the path between the codes of molecules 0 and 1, 2 and 3, ... at the places 0 to 1.
 """
 
+from __future__ import annotations
+
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
+import pandas as pd
 
 from latent3d.base.errors import UserError
+from latent3d.base.run import Run
 from latent3d.base.validation import suggest
 from latent3d.data.molecules.molecules import Molecule, Molecules
 
-Draw = Callable[[range, int], Molecules]
-"""What `sampler` gives: molecules of sample indices under a sampling seed."""
+if TYPE_CHECKING:  # the plan of an experiment reads names here and never imports torch
+    from latent3d.training.loop import TrainingResult
+
+Parts = Mapping[str, Path]
+"""Weights files by stage."""
+
+Generate = Callable[[pd.DataFrame], Molecules]
+"""Requests to records: one record per request, in order.
+
+Requests have the columns `seed`, `sample_index`, and those of the task's conditions. Records have the columns
+`sample_index`, `seed` and `status` (`ok` or the reason of the failure, as `data.molecules.status` names it). What
+becomes of a request depends on weights, settings, the request and its chunk (`diffusion.streams.CHUNK`) alone, whatever
+is asked for beside it.
+"""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What requests may point to.
+
+    Attributes:
+        data: the dataset, all splits; None where somebody samples with released weights: what networks need of it is in
+            their weights.
+        source: samples of the row named by `samples_of`, of all seeds (columns `seed`, `sample_index`, `status`).
+    """
+
+    data: Molecules | None = None
+    source: Molecules | None = None
+
+
+class System(Protocol):
+    """What the module of every system gives."""
+
+    def fit(
+        self, stage: str, data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
+    ) -> tuple[TrainingResult, dict[str, Any]]:
+        """Train one stage on `data` (all splits), given the weights of the stages it needs.
+
+        Returns the result, and the metadata that its weights file must know beside the settings.
+        """
+
+    def generator(self, parts: Parts, settings: dict[str, Any], context: Context, run: Run) -> Generate:
+        """Load once what sampling needs; what is given answers requests, chunk by chunk."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +103,8 @@ def system_names() -> list[str]:
     return sorted(file.parent.name for file in Path(__file__).parent.glob("*/defaults.yaml"))
 
 
-def load_system(name: str) -> ModuleType:
+def load_system(name: str) -> System:
     """Import a system by name. Raises UserError if there is none."""
     if name not in system_names():
         raise UserError(f"There is no system {name!r}.{suggest(name, system_names())}")
-    return importlib.import_module(f"latent3d.systems.{name}")
+    return cast(System, importlib.import_module(f"latent3d.systems.{name}"))

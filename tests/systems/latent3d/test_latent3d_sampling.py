@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from asking import asked
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
 from latent3d.commands.release import released_weights
@@ -15,9 +16,10 @@ from latent3d.data.molecules.molecules import from_list
 from latent3d.graphs.conformers import encode_conformers
 from latent3d.graphs.molecular_graphs import read_conformers
 from latent3d.plan import Row, hyperparameters
+from latent3d.systems import Context
 from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.models import load_geometry, load_guided_prior
-from latent3d.systems.latent3d.sampling import sampler
+from latent3d.systems.latent3d.sampling import generator
 from latent3d.training.weights import read_weights, write_safetensors
 
 SMILES = [
@@ -73,5 +75,5 @@ def test_guides_of_another_schedule_are_refused(weights, tmp_path):
 def test_a_chunk_without_a_usable_graph_is_a_chunk_of_failures(weights, monkeypatch):
     monkeypatch.setattr("latent3d.systems.latent3d.sampling.canonical_graph", lambda molecule: None)
     h = hyperparameters(Row(base="latent3d"), "sampling", "cpu") | {"steps": 2}
-    made = sampler(weights, None, h, Run(0, Path()), None)(range(3), 0)
+    made = generator(weights, h, Context(), Run(0, Path()))(asked(range(3)))
     assert made.table["status"].tolist() == ["decode_failed"] * 3 and not any(len(molecule) for molecule in made)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from asking import asked
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
 from latent3d.graphs.molecular_graphs import canonical_graph
 from latent3d.plan import Row, hyperparameters, system_defaults
-from latent3d.systems import load_system
+from latent3d.systems import Context, load_system
 from latent3d.systems.ldm3dg import sampling
 from latent3d.systems.ldm3dg.models import load_prior, load_topology
 from latent3d.training.weights import write_weights
@@ -60,7 +61,7 @@ def trained(dataset, tmp_path_factory):
 
 def drawn(name, trained, dataset, tmp_path, indices, seed=0, **changed):
     h = settings(name, "sampling", **changed)
-    return load_system(ROWS[name][0]).sampler(trained(name), dataset, h, Run(0, tmp_path), None)(indices, seed)
+    return load_system(ROWS[name][0]).generator(trained(name), h, Context(), Run(0, tmp_path))(asked(indices, seed))
 
 
 def test_steps_that_do_not_divide_the_chain_are_refused(trained, dataset, tmp_path):

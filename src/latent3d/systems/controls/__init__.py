@@ -1,7 +1,6 @@
 """Control rows: real molecules, noisy ones, random clouds, ETKDG on the graphs of another row (see README.md)."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,9 @@ from rdkit import rdBase
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
 from latent3d.data.molecules.embedding import embed
-from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
-from latent3d.data.molecules.parquet import read_parquet
-from latent3d.systems import Draw
+from latent3d.data.molecules.molecules import EMPTY, Molecule, Molecules
+from latent3d.systems import Context, Generate, Parts
+from latent3d.systems.chunks import answers
 
 KINDS = ("data", "noise", "cloud", "etkdg")
 
@@ -21,55 +20,55 @@ KINDS = ("data", "noise", "cloud", "etkdg")
 _ORDER, _SAMPLE = 0, 1
 
 
-def sampler(
-    weights: dict[str, Path], data: Molecules | None, hyperparameters: dict[str, Any], run: Run, source: Path | None
-) -> Draw:
-    """Control molecules by sample index; each depends on (data, hyperparameters, seed, index) alone.
+def generator(parts: Parts, settings: dict[str, Any], context: Context, run: Run) -> Generate:
+    """Control molecules by sample index; each depends on (data, settings, seed, index) alone.
 
     Args:
-        weights: none.
-        data: the dataset, all splits.
-        hyperparameters: `kind`, `split`, `noise` (see README.md).
+        parts: none.
+        settings: `kind`, `split`, `noise` (see README.md).
+        context: the dataset; for kind etkdg also the samples that the graphs come from.
         run: unused.
-        source: kind etkdg: folder of the row that the graphs come from (holds sample{seed}/raw/samples.parquet).
 
     Raises:
         UserError: unknown kind or split, an empty split, negative noise, or a source that is missing or too short.
     """
-
-    if data is None:
+    if context.data is None:
         raise UserError("Controls are drawn from a dataset: give --data.")
 
-    def draw(indices: range, seed: int) -> Molecules:
-        molecules, status = _controls(data, hyperparameters, indices, seed, source)
-        columns = {"sample_index": np.arange(indices.start, indices.stop, dtype=np.int64), "seed": seed}
-        return from_list(molecules, pd.DataFrame({**columns, "status": status}))
+    def generate(requests: pd.DataFrame) -> Molecules:
+        molecules, status = [EMPTY] * len(requests), [""] * len(requests)
+        seeds, indices = requests["seed"].to_numpy(), requests["sample_index"].to_numpy()
+        for seed in dict.fromkeys(seeds.tolist()):
+            rows = (seeds == seed).nonzero()[0]
+            for row, molecule, reason in zip(rows, *_controls(context, settings, indices[rows], seed), strict=True):
+                molecules[row], status[row] = molecule, reason
+        return answers(requests, molecules, status)
 
-    return draw
+    return generate
 
 
 def _controls(
-    data: Molecules, hyperparameters: dict[str, Any], indices: range, seed: int, source: Path | None
+    context: Context, settings: dict[str, Any], indices: np.ndarray, seed: int
 ) -> tuple[Iterable[Molecule], list[str]]:
     """Molecules of a kind, and their status."""
-    kind, ok = hyperparameters["kind"], ["ok"] * len(indices)
+    data, kind, ok = context.data, settings["kind"], ["ok"] * len(indices)
     if kind == "etkdg":
-        return _embedded(_source_graphs(source, seed), indices, seed)
+        return _embedded(_source_graphs(context.source, seed), indices, seed)
     if kind == "data":
-        return drawn(data, hyperparameters["split"], indices, seed), ok
+        return drawn(data, settings["split"], indices, seed), ok
     if kind == "noise":
-        return _noisy(drawn(data, "train", indices, seed), hyperparameters["noise"], indices, seed), ok
+        return _noisy(drawn(data, "train", indices, seed), settings["noise"], indices, seed), ok
     if kind == "cloud":
         return _clouds(drawn(data, "train", indices, seed), indices, seed), ok
     raise UserError(f"controls: sampling.kind is {kind!r}. Choose one of {', '.join(KINDS)}.")
 
 
-def drawn(data: Molecules, split: str, indices: range, seed: int) -> Molecules:
+def drawn(data: Molecules, split: str, indices: np.ndarray, seed: int) -> Molecules:
     """Molecules of a split by sample index: without replacement, and through the split again where it is too small."""
     rows = np.flatnonzero((data.table["split"] == split).to_numpy())
     if not len(rows):
         raise UserError(f"controls: the dataset has no molecules in the split {split!r}. Choose train, valid or test.")
-    cycles, places = np.divmod(np.asarray(indices), len(rows))
+    cycles, places = np.divmod(indices, len(rows))
     chosen = np.zeros(len(indices), np.int64)
     for cycle in np.unique(cycles):
         order = _stream(_ORDER, seed, cycle).permutation(len(rows))
@@ -77,7 +76,7 @@ def drawn(data: Molecules, split: str, indices: range, seed: int) -> Molecules:
     return data.take(chosen)
 
 
-def _noisy(molecules: Molecules, noise: float, indices: range, seed: int) -> list[Molecule]:
+def _noisy(molecules: Molecules, noise: float, indices: np.ndarray, seed: int) -> list[Molecule]:
     """The molecules without their bonds, coordinates moved by Gaussian noise of `noise` angstrom."""
     if noise < 0:
         raise UserError(f"controls: sampling.noise is {noise}. It is a standard deviation in angstrom: at least 0.")
@@ -87,7 +86,7 @@ def _noisy(molecules: Molecules, noise: float, indices: range, seed: int) -> lis
     ]
 
 
-def _clouds(molecules: Molecules, indices: range, seed: int) -> list[Molecule]:
+def _clouds(molecules: Molecules, indices: np.ndarray, seed: int) -> list[Molecule]:
     """The molecules' elements at independent normal positions, as wide as the molecules."""
     clouds = []
     for m, index in zip(molecules, indices, strict=True):
@@ -96,13 +95,13 @@ def _clouds(molecules: Molecules, indices: range, seed: int) -> list[Molecule]:
     return clouds
 
 
-def _source_graphs(source: Path | None, seed: int) -> Molecules:
+def _source_graphs(source: Molecules | None, seed: int) -> Molecules:
     if source is None:
         raise UserError("controls: kind etkdg needs the row whose graphs it embeds. Set samples_of in its row.")
-    return read_parquet(Path(source) / f"sample{seed}" / "raw" / "samples.parquet")
+    return source.take((source.table["seed"] == seed).to_numpy())
 
 
-def _embedded(graphs: Molecules, indices: range, seed: int) -> tuple[list[Molecule], list[str]]:
+def _embedded(graphs: Molecules, indices: np.ndarray, seed: int) -> tuple[list[Molecule], list[str]]:
     """ETKDG geometries of the source's samples with the given indices, and their status."""
     row_of = {index: row for row, index in enumerate(graphs.table["sample_index"])}
     missing = [index for index in indices if index not in row_of]

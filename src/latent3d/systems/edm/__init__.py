@@ -6,6 +6,6 @@ from latent3d.nets.egnn import EGNN
 from latent3d.systems.edm import fitting, sampling
 
 fit = partial(fitting.fit, EGNN)
-sampler = partial(sampling.sampler, EGNN)
+generator = partial(sampling.generator, EGNN)
 
-__all__ = ["fit", "sampler"]
+__all__ = ["fit", "generator"]

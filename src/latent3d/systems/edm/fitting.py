@@ -1,7 +1,6 @@
 """Training of diffusion in atom space."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from latent3d.diffusion.points import random_rotations
 from latent3d.graphs.point_clouds import PointCloudBatch, elements_of, read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import PAIRS_AT_ONCE, Backbone
+from latent3d.systems import Parts
 from latent3d.systems.edm.model import AtomDiffusion
 from latent3d.training.loop import Losses, TrainingResult, train
 
@@ -24,22 +24,22 @@ def fit(
     backbone: Backbone,
     stage: str,
     data: Molecules,
-    weights: dict[str, Path],
-    hyperparameters: dict[str, Any],
+    parts: Parts,
+    settings: dict[str, Any],
     run: Run,
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Train the denoiser; returns the result and what the weights file must know beside the hyper-parameters."""
     clouds = training_clouds(data).to(run.device)
     sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)
-    model = AtomDiffusion(backbone, clouds.elements, int(sizes.max()), hyperparameters).to(run.device)
+    model = AtomDiffusion(backbone, clouds.elements, int(sizes.max()), settings).to(run.device)
     compile_layers(*model.denoiser.network.network.layers)
-    turn = not backbone.equivariant and hyperparameters["augment"]
+    turn = not backbone.equivariant and settings["augment"]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
         return model(batch_of(clouds, sizes, rows, turn, generator), generator)
 
-    result = train(stage, model, sizes, loss, hyperparameters, run, PAIRS_AT_ONCE[run.device])
+    result = train(stage, model, sizes, loss, settings, run, PAIRS_AT_ONCE[run.device])
     more = described(clouds)
     if run.is_main:
         model.load_state_dict(result.weights)

@@ -5,26 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from latent3d.base.run import Run
-from latent3d.data.molecules.molecules import Molecules
 from latent3d.diffusion.point_sampling import sample_points
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import Backbone
-from latent3d.systems import Draw
+from latent3d.systems import Context, Generate, Parts
+from latent3d.systems.chunks import in_chunks
 from latent3d.systems.edm.model import AtomDiffusion
 from latent3d.training.weights import read_weights
 
 
-def sampler(
+def generator(
     backbone: Backbone,
-    weights: dict[str, Path],
-    data: Molecules | None,
-    hyperparameters: dict[str, Any],
+    parts: Parts,
+    settings: dict[str, Any],
+    context: Context,
     run: Run,
-    source: Path | None,
-) -> Draw:
-    """Noise to positions and elements; bonds are for whoever needs them to perceive. `data`, `source` are not used."""
-    model, sizes = load(backbone, weights["diffusion"], run.device)
-    return partial(sample_points, model.denoiser, model.read, model.features, sizes, hyperparameters, run.device)
+) -> Generate:
+    """Noise to positions and elements; bonds are for whoever needs them to perceive. `context` is not used."""
+    model, sizes = load(backbone, parts["diffusion"], run.device)
+    return in_chunks(partial(sample_points, model.denoiser, model.read, model.features, sizes, settings), run.device)
 
 
 def load(backbone: Backbone, path: Path, device: str) -> tuple[AtomDiffusion, dict[int, int]]:

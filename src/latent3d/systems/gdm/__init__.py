@@ -6,6 +6,6 @@ from latent3d.nets.egnn import GNN
 from latent3d.systems.edm import fitting, sampling
 
 fit = partial(fitting.fit, GNN)
-sampler = partial(sampling.sampler, GNN)
+generator = partial(sampling.generator, GNN)
 
-__all__ = ["fit", "sampler"]
+__all__ = ["fit", "generator"]

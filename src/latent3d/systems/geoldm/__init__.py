@@ -6,7 +6,7 @@ from latent3d.nets.egnn import EGNN
 from latent3d.systems.geoldm import fitting, reconstruction, sampling
 
 fit = partial(fitting.fit, EGNN)
-sampler = partial(sampling.sampler, EGNN)
+generator = partial(sampling.generator, EGNN)
 reconstruct = partial(reconstruction.reconstruct, EGNN)
 
-__all__ = ["fit", "reconstruct", "sampler"]
+__all__ = ["fit", "generator", "reconstruct"]

@@ -4,7 +4,6 @@ The released code adds both losses and trains everything at once; since the code
 no parameter, and training them one after the other differs in the clipping of gradients alone.
 """
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from latent3d.diffusion.points import eps_loss
 from latent3d.graphs.point_clouds import read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import PAIRS_AT_ONCE, Backbone
+from latent3d.systems import Parts
 from latent3d.systems.edm.fitting import batch_of, described, training_clouds
 from latent3d.systems.geoldm.autoencoder import PointAutoencoder
 from latent3d.systems.geoldm.models import latent_denoiser, load_autoencoder
@@ -23,17 +23,13 @@ from latent3d.training.loop import Losses, TrainingResult, train
 Fitted = tuple[TrainingResult, dict[str, Any]]
 
 
-def fit(
-    backbone: Backbone, stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
-) -> Fitted:
+def fit(backbone: Backbone, stage: str, data: Molecules, parts: Parts, settings: dict[str, Any], run: Run) -> Fitted:
     """Train one stage; returns the result and what the weights file must know beside the hyper-parameters."""
     stages = {"autoencoder": _fit_autoencoder, "diffusion": _fit_diffusion}
-    return stages[stage](backbone, data, weights, hyperparameters, run)
+    return stages[stage](backbone, data, parts, settings, run)
 
 
-def _fit_autoencoder(
-    backbone: Backbone, data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run
-) -> Fitted:
+def _fit_autoencoder(backbone: Backbone, data: Molecules, parts: Parts, h: dict[str, Any], run: Run) -> Fitted:
     clouds = training_clouds(data).to(run.device)
     sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)
@@ -48,10 +44,8 @@ def _fit_autoencoder(
     return train("autoencoder", model, sizes, loss, h, run, PAIRS_AT_ONCE[run.device]), described(clouds)
 
 
-def _fit_diffusion(
-    backbone: Backbone, data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run
-) -> Fitted:
-    autoencoder = load_autoencoder(backbone, weights["autoencoder"], run.device)
+def _fit_diffusion(backbone: Backbone, data: Molecules, parts: Parts, h: dict[str, Any], run: Run) -> Fitted:
+    autoencoder = load_autoencoder(backbone, parts["autoencoder"], run.device)
     clouds = read_clouds(data.split("train"), autoencoder.elements)[0].to(run.device)
     sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)

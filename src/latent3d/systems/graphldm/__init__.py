@@ -6,7 +6,7 @@ from latent3d.nets.egnn import GNN
 from latent3d.systems.geoldm import fitting, reconstruction, sampling
 
 fit = partial(fitting.fit, GNN)
-sampler = partial(sampling.sampler, GNN)
+generator = partial(sampling.generator, GNN)
 reconstruct = partial(reconstruction.reconstruct, GNN)
 
-__all__ = ["fit", "reconstruct", "sampler"]
+__all__ = ["fit", "generator", "reconstruct"]

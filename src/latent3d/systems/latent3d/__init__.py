@@ -3,6 +3,6 @@
 from latent3d.systems.latent3d.fitting import fit
 from latent3d.systems.latent3d.interpolation import interpolate
 from latent3d.systems.latent3d.reconstruction import reconstruct
-from latent3d.systems.latent3d.sampling import sampler
+from latent3d.systems.latent3d.sampling import generator
 
-__all__ = ["fit", "interpolate", "reconstruct", "sampler"]
+__all__ = ["fit", "generator", "interpolate", "reconstruct"]

@@ -1,7 +1,6 @@
 """Training of the stages: what data each sees and what a step is."""
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from latent3d.graphs.molecular_graphs import (
     require_molecules,
 )
 from latent3d.nets.compiling import compile_layers
+from latent3d.systems import Parts
 from latent3d.systems.latent3d.grammar import Grammar
 from latent3d.systems.latent3d.models import (
     geometric_autoencoder,
@@ -31,7 +31,7 @@ from latent3d.training.loop import Losses, TrainingResult, train
 
 
 def fit(
-    stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+    stage: str, data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Train one stage; returns the result and what the weights file must know beside the hyper-parameters."""
     stages = {
@@ -42,11 +42,11 @@ def fit(
         "guide_2d": partial(_fit_codes_2d, stage),
         "guide_3d": partial(_fit_codes_3d, stage),
     }
-    return stages[stage](data.split("train"), weights, hyperparameters, run)
+    return stages[stage](data.split("train"), parts, settings, run)
 
 
 def _fit_topology(
-    data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+    data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     graphs = require_molecules(read_graphs(data))
     grammar = Grammar.of(graphs)
@@ -56,7 +56,7 @@ def _fit_topology(
     batch = pad_graphs(graphs).heavy().to(run.device)
     sizes = np.array([graph.heavy for graph in graphs])
     torch.manual_seed(run.seed)
-    model = topological_autoencoder(grammar, hyperparameters).to(run.device)
+    model = topological_autoencoder(grammar, settings).to(run.device)
     compile_layers(*model.encoder, *model.decoder)
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
@@ -64,39 +64,39 @@ def _fit_topology(
         graphs = batch.select(there, int(sizes[rows].max()))
         return model(graphs, sequences.select(there, int(lengths[rows].max())), generator)
 
-    return train("topology", model, sizes, loss, hyperparameters, run), {
+    return train("topology", model, sizes, loss, settings, run), {
         "types": grammar.types,
         "max_atoms": grammar.max_atoms,
     }
 
 
 def _fit_geometry(
-    data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+    data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     conformers = require_molecules(read_conformers(data))
     sizes = conformers.batch.atom_counts.numpy()
     max_heavy = max(graph.heavy for graph in conformers.graphs)
     torch.manual_seed(run.seed)
-    model = geometric_autoencoder(max_heavy, hyperparameters).to(run.device)
+    model = geometric_autoencoder(max_heavy, settings).to(run.device)
     compile_layers(*model.encoder.blocks, *model.decoder)
     loss = conformer_loss(conformers, run.device)
-    return train("geometry", model, sizes, loss, hyperparameters, run), {"max_heavy": max_heavy}
+    return train("geometry", model, sizes, loss, settings, run), {"max_heavy": max_heavy}
 
 
 def _fit_codes_2d(
-    stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+    stage: str, data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
-    topology = load_topology(weights["topology"], run.device)
+    topology = load_topology(parts["topology"], run.device)
     z_2d = encode_graphs(topology, require_molecules(read_graphs(data))).to(run.device)
-    return fit_codes(stage, z_2d[:, None], z_2d[:, :0], topology.grammar.max_atoms, hyperparameters, run)
+    return fit_codes(stage, z_2d[:, None], z_2d[:, :0], topology.grammar.max_atoms, settings, run)
 
 
 def _fit_codes_3d(
-    stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+    stage: str, data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
-    topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
+    topology, geometry = load_topology(parts["topology"], run.device), load_geometry(parts["geometry"], run.device)
     conformers = require_molecules(read_conformers(data))
     z_2d = encode_graphs(topology, conformers.graphs).to(run.device)
     # Every molecule and its mirror image.
     z_3d = torch.stack([encode_conformers(geometry, conformers, mirror) for mirror in (False, True)], 1)
-    return fit_codes(stage, z_3d.to(run.device), z_2d, geometry.code.heavy, hyperparameters, run)
+    return fit_codes(stage, z_3d.to(run.device), z_2d, geometry.code.heavy, settings, run)

@@ -6,6 +6,7 @@ from typing import Any
 from latent3d.base.errors import UserError
 from latent3d.diffusion.latent_diffusion import LatentDiffusion
 from latent3d.nets.compiling import compile_layers
+from latent3d.systems import Parts
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.grammar import Grammar
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder
@@ -46,15 +47,15 @@ def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     return model
 
 
-def load_guided_prior(code: str, weights: dict[str, Path], h: dict[str, Any], device: str) -> LatentDiffusion:
+def load_guided_prior(code: str, parts: Parts, h: dict[str, Any], device: str) -> LatentDiffusion:
     """The diffusion of a code (`2d` or `3d`), led away from its guide by the weight that sampling asks for.
 
     Raises:
         UserError: the two were trained with different noise schedules.
     """
-    model, weight = load_prior(weights[f"diffusion_{code}"], device), h[f"guidance_{code}"]
+    model, weight = load_prior(parts[f"diffusion_{code}"], device), h[f"guidance_{code}"]
     if weight != 1:
-        weaker = load_prior(weights[f"guide_{code}"], device)
+        weaker = load_prior(parts[f"guide_{code}"], device)
         schedules = model.denoiser.schedule, weaker.denoiser.schedule
         if len(set(schedules)) > 1:  # at the same time their noise would differ
             raise UserError(

@@ -2,6 +2,6 @@
 
 from latent3d.systems.ldm3dg.fitting import fit
 from latent3d.systems.ldm3dg.reconstruction import reconstruct
-from latent3d.systems.ldm3dg.sampling import sampler
+from latent3d.systems.ldm3dg.sampling import generator
 
-__all__ = ["fit", "reconstruct", "sampler"]
+__all__ = ["fit", "generator", "reconstruct"]

@@ -1,6 +1,5 @@
 """Training of the three stages: what data each sees and what a step is."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecules
+from latent3d.systems import Parts
 from latent3d.systems.ldm3dg.conformers import encode_conformers
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.graphs import read_graphs
@@ -22,13 +22,13 @@ from latent3d.training.loop import Losses, TrainingResult, train
 Fitted = tuple[TrainingResult, dict[str, Any]]
 
 
-def fit(stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run) -> Fitted:
+def fit(stage: str, data: Molecules, parts: Parts, settings: dict[str, Any], run: Run) -> Fitted:
     """Train one stage; returns the result and what the weights file must know beside the hyper-parameters."""
     stages = {"topology": _fit_topology, "geometry": _fit_geometry, "diffusion": _fit_diffusion}
-    return stages[stage](data.split("train"), weights, hyperparameters, run)
+    return stages[stage](data.split("train"), parts, settings, run)
 
 
-def _fit_topology(data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
+def _fit_topology(data: Molecules, parts: Parts, h: dict[str, Any], run: Run) -> Fitted:
     vocabulary = Vocabulary.of(data)
     trees = read_trees(vocabulary, data)
     sizes = require_molecules(trees.sizes)
@@ -42,7 +42,7 @@ def _fit_topology(data: Molecules, weights: dict[str, Path], h: dict[str, Any], 
     return train("topology", model, sizes, loss, h, run), {"vocabulary": vocabulary.to_json()}
 
 
-def _fit_geometry(data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
+def _fit_geometry(data: Molecules, parts: Parts, h: dict[str, Any], run: Run) -> Fitted:
     graphs = read_graphs(data).to(run.device)
     sizes = require_molecules(graphs.sizes)
     torch.manual_seed(run.seed)
@@ -56,8 +56,8 @@ def _fit_geometry(data: Molecules, weights: dict[str, Path], h: dict[str, Any], 
     return train("geometry", model, sizes, loss, h, run), {}
 
 
-def _fit_diffusion(data: Molecules, weights: dict[str, Path], h: dict[str, Any], run: Run) -> Fitted:
-    topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
+def _fit_diffusion(data: Molecules, parts: Parts, h: dict[str, Any], run: Run) -> Fitted:
+    topology, geometry = load_topology(parts["topology"], run.device), load_geometry(parts["geometry"], run.device)
     trees, graphs = read_trees(topology.vocabulary, data), read_graphs(data).to(run.device)
     _, of_trees, of_graphs = np.intersect1d(trees.index, graphs.index, return_indices=True)
     roots = encode_trees(topology, trees).to(run.device)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ from rdkit import rdBase
 
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
-from latent3d.data.molecules.molecules import EMPTY, Molecule, Molecules
+from latent3d.data.molecules.molecules import EMPTY, Molecule
 from latent3d.diffusion.streams import Streams
-from latent3d.systems import Draw
-from latent3d.systems.chunks import draw_in_chunks
+from latent3d.systems import Context, Generate, Parts
+from latent3d.systems.chunks import in_chunks
 from latent3d.systems.ldm3dg.conformers import decode_conformers, with_start_coordinates
 from latent3d.systems.ldm3dg.decoder import random_start
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
@@ -24,22 +23,20 @@ from latent3d.systems.ldm3dg.prior import TIMES, CodeDiffusion
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
 
 
-def sampler(
-    weights: dict[str, Path], data: Molecules, hyperparameters: dict[str, Any], run: Run, source: Path | None
-) -> Draw:
-    """Graphs from z_2d, then conformers from the graph, z_3d and what the decoder reads. `data`, `source`: not used."""
-    topology, geometry = load_topology(weights["topology"], run.device), load_geometry(weights["geometry"], run.device)
-    prior = load_prior(weights["diffusion"], run.device)
-    if TIMES % hyperparameters["steps"]:
+def generator(parts: Parts, settings: dict[str, Any], context: Context, run: Run) -> Generate:
+    """Graphs from z_2d, then conformers from the graph, z_3d and what the decoder reads. `context`: not used."""
+    topology, geometry = load_topology(parts["topology"], run.device), load_geometry(parts["geometry"], run.device)
+    prior = load_prior(parts["diffusion"], run.device)
+    if TIMES % settings["steps"]:
         raise UserError(
-            f"sampling.steps: {hyperparameters['steps']} does not divide the {TIMES} times of LDM-3DG's diffusion. "
+            f"sampling.steps: {settings['steps']} does not divide the {TIMES} times of LDM-3DG's diffusion. "
             "Choose 500, 250, 100, 50, 25 or 10."
         )
-    return draw_in_chunks(partial(_sample_chunk, topology, geometry, prior, hyperparameters), run.device)
+    return in_chunks(partial(_generate_chunk, topology, geometry, prior, settings), run.device)
 
 
 @torch.no_grad()
-def _sample_chunk(
+def _generate_chunk(
     topology: TopologicalAutoencoder,
     geometry: GeometricAutoencoder,
     prior: CodeDiffusion,

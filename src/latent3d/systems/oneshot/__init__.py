@@ -2,6 +2,6 @@
 
 from latent3d.systems.oneshot.fitting import fit
 from latent3d.systems.oneshot.reconstruction import reconstruct
-from latent3d.systems.oneshot.sampling import sampler
+from latent3d.systems.oneshot.sampling import generator
 
-__all__ = ["fit", "reconstruct", "sampler"]
+__all__ = ["fit", "generator", "reconstruct"]

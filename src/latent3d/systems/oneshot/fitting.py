@@ -1,6 +1,5 @@
 """Training of the two stages: what data each sees and what a step is."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from latent3d.data.molecules.molecules import Molecules
 from latent3d.graphs.conformers import encode_conformers
 from latent3d.graphs.molecular_graphs import read_conformers, require_molecules
 from latent3d.nets.compiling import compile_layers
+from latent3d.systems import Parts
 from latent3d.systems.oneshot.atoms import AtomClasses
 from latent3d.systems.oneshot.models import autoencoder, load_autoencoder
 from latent3d.training.conformers import conformer_loss
@@ -18,15 +18,15 @@ from latent3d.training.loop import TrainingResult, train
 
 
 def fit(
-    stage: str, data: Molecules, weights: dict[str, Path], hyperparameters: dict[str, Any], run: Run
+    stage: str, data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Train one stage; returns the result and what the weights file must know beside the hyper-parameters."""
     conformers = require_molecules(read_conformers(data.split("train")))
     if stage == "diffusion":
-        model = load_autoencoder(weights["autoencoder"], run.device)
+        model = load_autoencoder(parts["autoencoder"], run.device)
         # Every molecule and its mirror image.
         z = torch.stack([encode_conformers(model, conformers, mirror) for mirror in (False, True)], 1)
-        return fit_codes(stage, z.to(run.device), z[:, 0, :0].to(run.device), 1, hyperparameters, run)
+        return fit_codes(stage, z.to(run.device), z[:, 0, :0].to(run.device), 1, settings, run)
     sizes = conformers.batch.atom_counts.numpy()
     known = {
         "kinds": AtomClasses.of(conformers.graphs).kinds,
@@ -34,6 +34,6 @@ def fit(
         "max_heavy": max(graph.heavy for graph in conformers.graphs),
     }
     torch.manual_seed(run.seed)
-    model = autoencoder(**known, h=hyperparameters).to(run.device)
+    model = autoencoder(**known, h=settings).to(run.device)
     compile_layers(*model.encoder.blocks, *model.decoder)
-    return train(stage, model, sizes, conformer_loss(conformers, run.device), hyperparameters, run), known
+    return train(stage, model, sizes, conformer_loss(conformers, run.device), settings, run), known
