@@ -9,6 +9,7 @@ import torch
 
 from latent3d import cli
 from latent3d.base.files import hash_file
+from latent3d.cli.arguments import check_origin
 from latent3d.commands.release import released_weights
 from latent3d.data.molecules.parquet import write_parquet
 from latent3d.plan import system_defaults
@@ -91,5 +92,5 @@ def test_weights_of_other_data_are_announced(folder, dataset, tmp_path, capsys):
     write_safetensors(tmp_path / "topology.safetensors", state, {"latent3d": json.dumps(metadata)})
     topology = {"topology": tmp_path / "topology.safetensors"}
     for data, announced in (("same", False), ("other", True)):
-        cli._check_origin(topology, "latent3d", tmp_path / f"{data}.parquet")
+        check_origin(topology, "latent3d", tmp_path / f"{data}.parquet")
         assert ("topology of latent3d were trained on another file" in capsys.readouterr().err) == announced

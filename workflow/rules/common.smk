@@ -17,7 +17,6 @@ from snakemake.settings.types import DeploymentMethod
 
 from latent3d.plan import (
     SystemDefaults,
-    autoencoder_stages,
     for_dataset,
     hyperparameters,
     owners,
@@ -93,7 +92,7 @@ SWEPT = {name: variant.row for sweep in SWEEPS.values() for name, variant in swe
 ROWS = {**CONFIGURATION.rows, **SWEPT}
 SYSTEMS = {
     **{name: system_defaults(row.base) for name, row in CONFIGURATION.rows.items()},
-    **{name: SystemDefaults(stages={}, hyperparameters={}) for name in SUBMISSIONS},
+    **{name: SystemDefaults(tasks=[], stages={}, uses={"generate": []}, hyperparameters={}) for name in SUBMISSIONS},
     **{name: system_defaults(row.base) for name, row in SWEPT.items()},
 }
 # Who trains the stages that rows share, by preset.
@@ -228,15 +227,15 @@ def autoencoder_rows(dataset):
     """Rows of a dataset whose system can reconstruct molecules; of those that share all of it the first."""
     found = {}
     for row in rows_of(dataset):
-        if SYSTEMS[row].autoencoder:
+        if SYSTEMS[row].uses.encode:
             by = owners_of(dataset, row)
-            found.setdefault(tuple(by[stage] for stage in autoencoder_stages(ROWS[row].base)), row)
+            found.setdefault(tuple(by[stage] for stage in SYSTEMS[row].uses.encode), row)
     return list(found.values())
 
 
 def interpolating_rows(dataset):
     """Rows of a dataset whose system can decode paths between codes; of those that share all of it the first."""
-    return [row for row in autoencoder_rows(dataset) if SYSTEMS[row].interpolation]
+    return [row for row in autoencoder_rows(dataset) if SYSTEMS[row].uses.interpolate]
 
 
 def trained_files(dataset, rows, file):

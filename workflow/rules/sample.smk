@@ -12,7 +12,7 @@ rule sample_shard:
     """A part of a row's samples of all seeds: finished chunks in checkpoints/, which the row's own job puts together."""
     input:
         data="results/{dataset}/dataset.parquet",
-        weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].stages),
+        weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].uses.generate),
     output:
         temp(touch(f"results/{{dataset}}/{{row}}/train{{train_seed}}/sampled.{{shard}}-of-{SAMPLE_SHARDS}")),
     log:
@@ -41,7 +41,7 @@ for LABEL, DATASET, GEOMETRIES, SEEDS, NAMES, _ in groups():
             f"sample_{LABEL}"
         input:
             data="results/{dataset}/dataset.parquet",
-            weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].stages),
+            weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].uses.generate),
             source=source_samples,
             shards=sample_shards,
         output:

@@ -6,7 +6,7 @@ from collections import Counter
 def reconstructs(sweep):
     """Whether a sweep trains autoencoders: then what they reconstruct stands in its figure."""
     settings = CONFIGURATION.sweeps[sweep]
-    return all(SYSTEMS[row].autoencoder for row in settings.rows) and any(
+    return all(SYSTEMS[row].uses.encode for row in settings.rows) and any(
         not key.startswith("sampling.") for key in settings.vary
     )
 

@@ -64,7 +64,7 @@ rule reconstruct:
     """Needs the stages that encode and decode, so it runs beside the training of what generates codes."""
     input:
         data="results/{dataset}/dataset.parquet",
-        weights=lambda wildcards: weights(wildcards, autoencoder_stages(ROWS[wildcards.row].base)),
+        weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].uses.encode),
     output:
         "results/{dataset}/{row}/train{train_seed}/reconstruction.json",
     log:
@@ -88,7 +88,7 @@ rule reconstruct:
 rule interpolate:
     input:
         data="results/{dataset}/dataset.parquet",
-        weights=lambda wildcards: weights(wildcards, autoencoder_stages(ROWS[wildcards.row].base)),
+        weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].uses.interpolate),
     output:
         "results/{dataset}/{row}/train{train_seed}/interpolation.parquet",
     log:

@@ -4,11 +4,17 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from latent3d.base.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """A model that has no keys but its own and does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def validate(model: type[Model], raw: Any, where: str) -> Model:

@@ -7,7 +7,6 @@ from latent3d.base.errors import UserError
 from latent3d.cli.app import Argument, Option, app
 from latent3d.cli.arguments import check_origin, named_files, parse_shard, resolved
 from latent3d.plan import (
-    autoencoder_stages,
     check_precision,
     check_stage,
     check_weights,
@@ -72,7 +71,7 @@ def _sample(
     from latent3d.data.molecules.parquet import read_parquet
 
     files = named_files(weights) if weights else released_weights(system, released)
-    check_weights(f"sampling from system {system!r}", files, system_defaults(system).stages)
+    check_weights(f"sampling from system {system!r}", files, system_defaults(system).uses.generate)
     settings = resolved(system, "sampling", preset, hyperparameters)
     check_origin(files, system, data)
     molecules = None if data is None else read_parquet(data)
@@ -92,7 +91,7 @@ def _sample(
 def _reconstruct(
     system: str = Argument(help="name of a system with an autoencoder"),
     data: Path = Option(help="dataset.parquet; its test split is reconstructed"),
-    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage that another stage needs"),
+    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage that encoding uses"),
     out: Path = Option(help="reconstruction.json to write"),
     device: str = Option("auto", help="auto, cpu or cuda"),
 ) -> None:
@@ -100,10 +99,11 @@ def _reconstruct(
     from latent3d.base.run import Run, resolve_device
     from latent3d.commands.reconstruct import evaluate_autoencoder
 
-    if not system_defaults(system).autoencoder:
+    stages = system_defaults(system).uses.encode
+    if not stages:
         raise UserError(f"System {system!r} has no autoencoder; reconstruct systems whose defaults.yaml says so.")
     files = named_files(weights)
-    check_weights(f"reconstruction by system {system!r}", files, autoencoder_stages(system))
+    check_weights(f"reconstruction by system {system!r}", files, stages)
     check_origin(files, system, data)
     evaluate_autoencoder(system, files, data, Run(0, out.parent, resolve_device(device)), out)
 
@@ -112,7 +112,7 @@ def _reconstruct(
 def _interpolate(
     system: str = Argument(help="name of a system whose codes can be interpolated"),
     data: Path = Option(help="dataset.parquet; pairs of its test split are drawn"),
-    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage that another stage needs"),
+    weights: list[str] = Option([], help="STAGE=FILE, weights of every stage that interpolation uses"),
     out: Path = Option(help="interpolation.parquet to write"),
     device: str = Option("auto", help="auto, cpu or cuda"),
 ) -> None:
@@ -120,10 +120,11 @@ def _interpolate(
     from latent3d.base.run import Run, resolve_device
     from latent3d.commands.interpolate import write_interpolation
 
-    if not system_defaults(system).interpolation:
+    stages = system_defaults(system).uses.interpolate
+    if not stages:
         raise UserError(f"System {system!r} cannot interpolate; take systems whose defaults.yaml says so.")
     files = named_files(weights)
-    check_weights(f"interpolation by system {system!r}", files, autoencoder_stages(system))
+    check_weights(f"interpolation by system {system!r}", files, stages)
     check_origin(files, system, data)
     write_interpolation(system, files, data, Run(0, out.parent, resolve_device(device)), out)
 

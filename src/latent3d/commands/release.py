@@ -45,7 +45,7 @@ def released_weights(system: str, dataset: str) -> dict[str, Path]:
         UserError: there are none; says which there are.
     """
     root = resource("checkpoints")
-    files = {stage: root / dataset / system / f"{stage}.safetensors" for stage in system_defaults(system).stages}
+    files = {stage: root / dataset / system / f"{stage}.safetensors" for stage in system_defaults(system).uses.generate}
     if not all(file.is_file() for file in files.values()):
         found = sorted(f"{folder.parent.name} ({folder.name})" for folder in root.glob("*/*/"))
         raise UserError(

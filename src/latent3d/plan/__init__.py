@@ -4,12 +4,12 @@ The Snakefile and the command line both read configuration through `parse_config
 `Configuration` is the workflow's schema. Importing this package never imports torch.
 """
 
-from latent3d.plan.models import Configuration, Dataset, Metrics, Row, SystemDefaults
+from latent3d.plan.models import Configuration, Dataset, Metrics, Row
 from latent3d.plan.parse import for_dataset, parse_configuration, parse_dataset
 from latent3d.plan.sharing import owners
 from latent3d.plan.sweeps import variants
 from latent3d.plan.systems import (
-    autoencoder_stages,
+    SystemDefaults,
     check_precision,
     check_stage,
     check_weights,
@@ -24,7 +24,6 @@ __all__ = [
     "Metrics",
     "Row",
     "SystemDefaults",
-    "autoencoder_stages",
     "check_precision",
     "check_stage",
     "check_weights",

@@ -1,4 +1,4 @@
-"""What may stand in config.yaml and in a system's defaults.yaml: the models behind both; schema of the first."""
+"""What may stand in config.yaml: the models behind it and behind its schema."""
 
 from typing import Annotated, Any, Literal
 
@@ -150,22 +150,3 @@ class Configuration(_Strict):
     comparisons: dict[str, Names] = Field(default_factory=dict, description="rows side by side in fig_{name}_{dataset}")
     metrics: Metrics = Metrics()
     energy: Energy = Energy()
-
-
-class SystemDefaults(_Strict):
-    """A system's defaults.yaml: the only thing the DAG knows about it.
-
-    `stages` maps each trained stage, in order, to the stages it needs. `hyperparameters` maps stage names (and
-    `sampling`) to their defaults; a preset overrides some of them for one kind of dataset; `choices` lists the words
-    that `stage.name` may be. `autoencoder` says whether the system can reconstruct molecules (`latent3d reconstruct`),
-    `interpolation` whether it can decode the path between their codes (`latent3d interpolate`).
-    `published` maps a geometry to the system id in the table of published numbers.
-    """
-
-    stages: dict[str, list[str]]
-    autoencoder: bool = False
-    interpolation: bool = False
-    hyperparameters: dict[str, dict[str, Any]]
-    presets: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
-    choices: dict[str, list[str]] = Field(default_factory=dict)
-    published: dict[Geometry, str] = Field(default_factory=dict)

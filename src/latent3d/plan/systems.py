@@ -6,11 +6,50 @@ from importlib import resources
 from typing import Any, get_args
 
 import yaml
+from pydantic import Field, model_validator
 
 from latent3d.base.errors import UserError
-from latent3d.base.validation import suggest, validate
-from latent3d.plan.models import Precision, Row, SystemDefaults
+from latent3d.base.validation import Strict, suggest, validate
+from latent3d.plan.models import Precision, Row
 from latent3d.systems import system_names
+
+
+class Uses(Strict):
+    """What a system can do, and the stages whose weights it takes for that.
+
+    `generate` answers requests. `encode` turns molecules into latents and decodes them (`latent3d reconstruct`), and
+    `interpolate` the paths between latents (`latent3d interpolate`); absent where it cannot be done.
+    """
+
+    generate: list[str]
+    encode: list[str] = Field(default_factory=list)
+    interpolate: list[str] = Field(default_factory=list)
+
+
+class SystemDefaults(Strict):
+    """A system's defaults.yaml: the only thing the DAG knows about it.
+
+    `tasks` are those whose requests it answers. `stages` maps each trained stage, in order, to the stages it needs.
+    `hyperparameters` maps stage names (and `sampling`) to their defaults; a preset overrides some of them for one kind
+    of dataset; `choices` lists the words that `stage.name` may be. `published` maps a variant to the system id in the
+    table of published numbers.
+    """
+
+    tasks: list[str]
+    stages: dict[str, list[str]]
+    uses: Uses
+    hyperparameters: dict[str, dict[str, Any]]
+    presets: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    choices: dict[str, list[str]] = Field(default_factory=dict)
+    published: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _only_stages_are_needed_and_used(self) -> "SystemDefaults":
+        for key, names in [*self.stages.items(), *self.uses]:
+            for name in names:
+                if name not in self.stages:
+                    raise ValueError(f"{key} names the stage {name!r}, which is none of {', '.join(self.stages)}")
+        return self
 
 
 @cache
@@ -57,12 +96,6 @@ def hyperparameters(row: Row, stage: str, preset: str) -> dict[str, Any]:
                 raise UserError(f"{name} of system {row.base!r}, {stage}.{key}: {value!r}.{suggest(value, allowed)}")
             merged[key] = value
     return merged
-
-
-def autoencoder_stages(system: str) -> list[str]:
-    """The stages that another stage needs: what encodes and decodes. The last stage only generates codes."""
-    stages = system_defaults(system).stages
-    return [stage for stage in stages if any(stage in needs for needs in stages.values())]
 
 
 def check_precision(name: str) -> None:

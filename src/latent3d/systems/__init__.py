@@ -1,10 +1,10 @@
 """Generative systems: one folder each. The contract that all of them keep, and access by name.
 
 A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `plan.SystemDefaults`) and the functions of
-`System`. Systems with `autoencoder: true` have two more:
+`System`. Systems that state `uses: {encode: ...}` have one or two more:
 
     reconstruct(parts, molecules, run) -> Reconstruction
-    interpolate(parts, molecules, places, run) -> (frames, status)     (systems with `interpolation: true`)
+    interpolate(parts, molecules, places, run) -> (frames, status)     (`uses: {interpolate: ...}`)
         Decode the path between the codes of molecules 0 and 1, 2 and 3, ... at the places 0 to 1.
 """
 
