@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from latent3d.base.errors import UserError
-from latent3d.data.molecules.molecules import EMPTY, Molecule, concatenate, from_list
+from latent3d.data.molecules.molecules import EMPTY, Molecule, from_list
 from latent3d.data.molecules.parquet import (
     iterate_parquet,
     read_foreign_parquet,
@@ -13,6 +13,7 @@ from latent3d.data.molecules.parquet import (
     read_parquet,
     write_parquet,
 )
+from latent3d.data.records import concatenate
 
 
 @pytest.fixture()
@@ -57,6 +58,26 @@ def test_equal_molecules_give_equal_bytes(molecules, tmp_path):
     for name in "ab":
         write_parquet(tmp_path / name, molecules.take(range(5)))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_molecules_are_what_arrow_makes_of_plain_lists(molecules, tmp_path):
+    def lists(name, kind):
+        values = [getattr(molecule, name) for molecule in molecules]
+        return pa.array([None if v is None else v.ravel().tolist() for v in values], pa.list_(kind))
+
+    columns = {
+        "atomic_numbers": lists("atomic_numbers", pa.uint8()),
+        "positions": lists("positions", pa.float32()),
+        "bonds": lists("bonds", pa.int16()),
+        "bond_orders": lists("bond_orders", pa.uint8()),
+        "formal_charges": lists("formal_charges", pa.int8()),
+        **{name: pa.array(molecules.table[name], from_pandas=True) for name in ("id", "status", "energy")},
+    }
+    metadata = b'{"note": 1, "schema_version": 1, "units": {"energy": "hartree"}}'
+    table = pa.table(columns).replace_schema_metadata({"latent3d": metadata})
+    pq.write_table(table, tmp_path / "plain.parquet", compression="zstd", row_group_size=65536)
+    write_parquet(tmp_path / "ours.parquet", molecules, {"note": 1})
+    assert (tmp_path / "ours.parquet").read_bytes() == (tmp_path / "plain.parquet").read_bytes()
 
 
 def test_take_split_and_concatenate_agree(molecules):

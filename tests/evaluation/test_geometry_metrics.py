@@ -9,8 +9,9 @@ import pytest
 from bonded_chains import chain
 from scipy.stats import wasserstein_distance
 
-from latent3d.data.molecules.molecules import Molecule, Molecules, concatenate, from_list
+from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.data.molecules.parquet import read_parquet
+from latent3d.data.records import concatenate
 from latent3d.evaluation import registry
 from latent3d.evaluation.geometry.histograms import (
     ANGLES,

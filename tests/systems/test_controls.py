@@ -9,8 +9,9 @@ import pytest
 from asking import asked
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
-from latent3d.data.molecules.molecules import Molecule, concatenate, from_list
+from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.parquet import read_parquet, write_parquet
+from latent3d.data.records import concatenate
 from latent3d.evaluation.validity import legacy
 from latent3d.evaluation.validity.strict import strict_validity
 from latent3d.plan import system_defaults

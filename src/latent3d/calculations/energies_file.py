@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from latent3d.base.errors import UserError
 from latent3d.base.files import atomic_path, beside
-from latent3d.data.molecules.parquet import SCHEMA_VERSION, read_metadata
+from latent3d.data.parquet import SCHEMA_VERSION, read_metadata
 
 NAME = "energies.parquet"
 _ORBITALS = {"dipole": "debye", "homo": "eV", "lumo": "eV", "gap": "eV"}

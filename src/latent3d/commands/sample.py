@@ -14,9 +14,10 @@ import pandas as pd
 from latent3d.base.errors import UserError
 from latent3d.base.files import hash_configuration, hash_file, part_of
 from latent3d.base.run import Run, versions, write_run
-from latent3d.data.molecules.molecules import Molecules, concatenate
+from latent3d.data.molecules.molecules import Molecules
 from latent3d.data.molecules.parquet import read_metadata, read_parquet, write_parquet
 from latent3d.data.molecules.read import check_format, write_molecules
+from latent3d.data.records import concatenate
 from latent3d.diffusion.streams import CHUNK
 from latent3d.systems import Context, load_system
 

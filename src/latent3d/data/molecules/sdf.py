@@ -18,7 +18,7 @@ from latent3d.data.molecules.rdkit import from_rdkit, is_tangled
 from latent3d.data.molecules.textfile import (
     MAX_ATOMS,
     BadRecord,
-    Records,
+    TextRecords,
     coordinate_text,
     property_rows,
     read_lines,
@@ -47,7 +47,7 @@ def read_sdf(path: Path | str) -> Molecules:
         UserError: the file is missing, truncated while gzipped, or too large.
     """
     path = Path(path)
-    records = Records(path)
+    records = TextRecords(path)
     record: list[str] = []
     for line in read_lines(path):
         if line.startswith("$$$$"):
@@ -62,7 +62,7 @@ def read_sdf(path: Path | str) -> Molecules:
     return records.finish()
 
 
-def _read_record(lines: list[str], records: Records) -> None:
+def _read_record(lines: list[str], records: TextRecords) -> None:
     end = next((i for i, line in enumerate(lines) if line.startswith("M  END")), None)
     for line in lines[end + 1 :] if end is not None else []:
         if line.startswith("M  END"):

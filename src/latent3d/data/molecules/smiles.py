@@ -8,7 +8,7 @@ from rdkit import Chem, rdBase
 from latent3d.base.errors import UserError
 from latent3d.data.molecules.molecules import ELEMENTS, Molecule, Molecules
 from latent3d.data.molecules.rdkit import canonical_smiles, from_rdkit, is_tangled, sanitised
-from latent3d.data.molecules.textfile import MAX_ATOMS, BadRecord, Records, read_lines, write_lines
+from latent3d.data.molecules.textfile import MAX_ATOMS, BadRecord, TextRecords, read_lines, write_lines
 
 _MAX_SMILES = 4096
 
@@ -30,7 +30,7 @@ def read_smiles(path: Path | str) -> Molecules:
         UserError: the file is missing, truncated while gzipped, or too large.
     """
     path = Path(path)
-    records = Records(path)
+    records = TextRecords(path)
     blank = 0
     for number, line in enumerate(read_lines(path)):
         fields = line.split(maxsplit=1)

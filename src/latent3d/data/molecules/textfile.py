@@ -43,7 +43,7 @@ class BadRecord(Exception):
 
 
 @dataclass
-class Records:
+class TextRecords:
     """Collects the records of one text file; bad ones stay as empty molecules with `status` and `problem`."""
 
     path: Path

@@ -15,7 +15,7 @@ from latent3d.data.molecules.molecules import ELEMENTS, Molecule, Molecules
 from latent3d.data.molecules.textfile import (
     MAX_ATOMS,
     BadRecord,
-    Records,
+    TextRecords,
     coordinate_text,
     element_number,
     property_rows,
@@ -41,7 +41,7 @@ def read_xyz(path: Path | str) -> Molecules:
         UserError: the file is missing, truncated while gzipped, or too large.
     """
     path = Path(path)
-    records = Records(path)
+    records = TextRecords(path)
     lines = read_lines(path)
     pending: str | None = None  # a line read too far: the count line of the next frame
     while (line := pending if pending is not None else next(lines, None)) is not None:
@@ -56,7 +56,7 @@ def read_xyz(path: Path | str) -> Molecules:
     return records.finish()
 
 
-def _read_frame(count: int, lines: Iterator[str], records: Records) -> str | None:
+def _read_frame(count: int, lines: Iterator[str], records: TextRecords) -> str | None:
     """Read one frame after its count line; returns the next count line if the frame turns out to be cut short."""
     comment = next(lines, "")
     kept = count <= MAX_ATOMS

@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
-from latent3d.data.molecules.molecules import Molecule, Molecules, gather
+from latent3d.data.molecules.molecules import Molecule, Molecules
 from latent3d.data.molecules.rdkit import sanitised
+from latent3d.data.records import gather
 
 RADIUS = 5.0  # angstrom
 NO_BOND, AROMATIC = 0, 4

@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from latent3d.data.molecules.molecules import gather
+from latent3d.data.records import gather
 from latent3d.systems.ldm3dg.motifs import Tables
 
 MAX_SITE = 40

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from latent3d.data.molecules.molecules import Molecules, gather
+from latent3d.data.molecules.molecules import Molecules
+from latent3d.data.records import gather
 from latent3d.systems.ldm3dg.motif_assembly import replay
 from latent3d.systems.ldm3dg.motif_batches import TreeBatch, both_ways, rounds_of, to_device, used_pairs
 from latent3d.systems.ldm3dg.motifs import AROMATIC, MotifTree, NotExpressible, Vocabulary, each_tree
