@@ -8,7 +8,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from latent3d.base.errors import Failed
+from latent3d.base.progress import Progress
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _START_UP_LIMIT = 120.0
@@ -158,33 +158,6 @@ def run_task(task: tuple[Callable[[Any], Any], Any]) -> Any:
     """What workers of several kinds of work run: a task is a function, importable by name, and its argument."""
     function, argument = task
     return function(argument)
-
-
-class Progress:
-    """`label: 120/4000 (3 %), 5.1/s, 12 min left` on stderr, at most every ten seconds."""
-
-    def __init__(self, label: str, total: int) -> None:
-        self._label, self._total = label, total
-        self._started = self._shown = time.monotonic()
-
-    def show(self, done: int, force: bool = False) -> None:
-        """Print the line if it is time."""
-        now = time.monotonic()
-        if not self._label or (now - self._shown < 10 and not force):
-            return
-        self._shown = now
-        rate = done / max(now - self._started, 1e-9)
-        left = (self._total - done) / max(rate, 1e-9)
-        print(
-            f"{self._label}: {done}/{self._total} ({100 * done / max(self._total, 1):.0f} %), {rate:.1f}/s, "
-            f"{left / 60:.1f} min left",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def end(self) -> None:
-        """Print the last line."""
-        self.show(self._total, force=True)
 
 
 def _spawn(function: Callable[[Any], Any]) -> _Worker:

@@ -20,6 +20,7 @@ from torch import nn
 
 from latent3d.base.errors import StoppedEarly, UserError
 from latent3d.base.files import write_text
+from latent3d.base.progress import Progress
 from latent3d.base.run import Run
 from latent3d.diffusion.streams import stream_seed
 from latent3d.training.batches import Batches
@@ -86,7 +87,7 @@ def train(
         if start and run.is_main:
             print(f"{name}: resumed at step {start} of {h['steps']}", file=sys.stderr)
 
-    progress = Progress(name, start, h["steps"], h["batch_size"], elapsed)
+    clock, progress = Clock(elapsed), Progress(name, h["steps"], "steps", start)
     with StopSignals() as signals:
         for step in range(start, h["steps"]):
             for group in optimizer.param_groups:
@@ -109,7 +110,7 @@ def train(
 
             done = step + 1
             stop = done < h["steps"] and all_stop(fabric, done, signals.received or run.is_out_of_time())
-            save = (stop or progress.checkpoint_due(run.checkpoint_every)) and run.is_main
+            save = (stop or clock.checkpoint_due(run.checkpoint_every)) and run.is_main
             show = done % LOG_EVERY == 0 or done == h["steps"]
             if (show or save) and not losses["loss"].isfinite():
                 raise UserError(
@@ -118,15 +119,17 @@ def train(
             if show:
                 log.append({"step": done, **{key: value.item() for key, value in losses.items()}})
                 if run.is_main:
-                    progress.show(done, log[-1]["loss"])
+                    progress.estimate(done)
+                    speed = h["batch_size"] * progress.rate(done)
+                    progress.show(done, f"loss {log[-1]['loss']:.4f}, {speed:.0f} molecules/s", done == h["steps"])
             if save:
-                write_checkpoint(run.work, done, progress.seconds(), log, module, ema, clip, optimizer)
+                write_checkpoint(run.work, done, clock.seconds(), log, module, ema, clip, optimizer)
             if stop:
                 fabric.barrier()  # before the first to end makes torchrun end the others, the checkpoint is written
                 raise StoppedEarly(f"{name}: saved at step {done} of {h['steps']}; run again to continue.")
     if run.is_main:
-        write_checkpoint(run.work, h["steps"], progress.seconds(), log, module, ema, clip, optimizer)
-    return TrainingResult(ema, progress.seconds(), h["steps"], log, fabric.world_size)
+        write_checkpoint(run.work, h["steps"], clock.seconds(), log, module, ema, clip, optimizer)
+    return TrainingResult(ema, clock.seconds(), h["steps"], log, fabric.world_size)
 
 
 def parts(rows: torch.Tensor, sizes: np.ndarray, pairs_at_once: int | None) -> list[torch.Tensor]:
@@ -162,42 +165,24 @@ def average_gradients(fabric: Fabric, module: nn.Module) -> None:
 
 
 LOG_EVERY = 50  # steps
-PROGRESS_EVERY = 10.0  # seconds
 
 
-class Progress:
-    """Progress lines on stderr: an estimate of the whole cost first, then loss, molecules per second and time left."""
+class Clock:
+    """Wall time of this attempt and those before it (`elapsed`, seconds), and when a checkpoint is due."""
 
-    def __init__(self, name: str, start: int, steps: int, batch_size: int, elapsed: float) -> None:
-        self.name, self.start, self.steps, self.batch_size, self.elapsed = name, start, steps, batch_size, elapsed
-        self.began = self.shown = self.saved = time.monotonic()
-        self.estimated = False
+    def __init__(self, elapsed: float) -> None:
+        self._elapsed = elapsed
+        self._began = self._saved = time.monotonic()
 
     def seconds(self) -> float:
         """Wall time of all attempts so far."""
-        return self.elapsed + time.monotonic() - self.began
-
-    def show(self, done: int, loss: float) -> None:
-        """Print a line, at most every PROGRESS_EVERY seconds."""
-        now = time.monotonic()
-        rate = (done - self.start) / max(now - self.began, 1e-9)
-        left = (self.steps - done) / rate
-        if not self.estimated:
-            self.estimated = True
-            print(f"{self.name}: {self.steps} steps, about {left / 60:.1f} minutes on this machine", file=sys.stderr)
-        elif now - self.shown > PROGRESS_EVERY or done == self.steps:
-            self.shown = now
-            print(
-                f"{self.name}: step {done}/{self.steps} ({100 * done / self.steps:.0f} %), loss {loss:.4f}, "
-                f"{rate * self.batch_size:.0f} molecules/s, {left:.0f} s left",
-                file=sys.stderr,
-            )
+        return self._elapsed + time.monotonic() - self._began
 
     def checkpoint_due(self, every: float) -> bool:
         """True once every `every` seconds."""
-        if time.monotonic() - self.saved < every:
+        if time.monotonic() - self._saved < every:
             return False
-        self.saved = time.monotonic()
+        self._saved = time.monotonic()
         return True
 
 

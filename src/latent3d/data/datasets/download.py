@@ -1,4 +1,7 @@
-"""Downloads that retry, resume, and end as a checked, complete file or not at all."""
+"""Downloads that retry, resume, and end as a checked, complete file or not at all.
+
+The library for this, pooch, starts an interrupted file anew; the archive of GEOM has 50 GB.
+"""
 
 import fcntl
 import hashlib
@@ -13,10 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from latent3d.base.errors import UserError
+from latent3d.base.progress import Progress
 
 _BLOCK = 1 << 16
 _RETRIED_CODES = (408, 425, 429, 500, 502, 503, 504)
-_PROGRESS_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -189,8 +192,9 @@ def _continues(response: http.client.HTTPResponse, have: int) -> bool:
 
 
 def _copy(response: http.client.HTTPResponse, stream: BinaryIO, source: Source, path: Path, patience: Patience) -> None:
-    started = window = reported = time.monotonic()
-    begin = done = window_done = stream.tell()
+    window = time.monotonic()
+    done = window_done = stream.tell()
+    progress = Progress(path.name, source.size / 1e6, "MB", start=done / 1e6)
     while block := response.read1(_BLOCK):
         done += len(block)
         if done > source.size:
@@ -201,11 +205,4 @@ def _copy(response: http.client.HTTPResponse, stream: BinaryIO, source: Source, 
             if done - window_done < patience.minimum_bytes:
                 raise _Interrupted(f"only {done - window_done} bytes came in {now - window:.0f} s")
             window, window_done = now, done
-        if now - reported > _PROGRESS_SECONDS:
-            reported = now
-            rate = (done - begin) / (now - started)
-            print(
-                f"{path.name}: {done / 1e6:.1f} of {source.size / 1e6:.1f} MB, {rate / 1e6:.2f} MB/s, "
-                f"{(source.size - done) / rate:.0f} s left",
-                file=sys.stderr,
-            )
+        progress.show(done / 1e6)

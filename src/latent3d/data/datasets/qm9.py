@@ -8,7 +8,6 @@ import os
 import re
 import sys
 import tarfile
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import pandas as pd
 
 from latent3d.base.errors import UserError
 from latent3d.base.files import hash_file
+from latent3d.base.progress import Progress
 from latent3d.data.datasets.download import Source, download
 from latent3d.data.molecules.bonds import with_smiles_bonds
 from latent3d.data.molecules.molecules import ELEMENTS, Molecule, Molecules, from_list
@@ -167,14 +167,11 @@ def read_archive(stream: BinaryIO, split: pd.Series) -> Molecules:
     """
     records: dict[int, tuple[Molecule, str, list[float]]] = {}
     wanted = set(split.index.tolist())
-    started = reported = time.monotonic()
+    progress = Progress("QM9 archive", len(split), "molecules")
     for gdb_id, text in _members(stream):
         if gdb_id in wanted:
             records[gdb_id] = parse_record(text, gdb_id)
-        if time.monotonic() - reported > 5:
-            reported = time.monotonic()
-            rate = len(records) / (reported - started)
-            print(f"QM9 archive: {len(records)} of {len(split)} molecules, {rate:.0f}/s", file=sys.stderr)
+        progress.show(len(records))
     ids = sorted(records)
     properties = np.array([records[i][2] for i in ids]).reshape(len(ids), len(UNITS))
     table = pd.DataFrame(

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from latent3d.base.errors import UserError
-from latent3d.base.workers import Progress
+from latent3d.base.progress import Progress
 
 WIDTH = 512
 """Numbers that ChemNet gives per molecule."""
@@ -49,7 +49,7 @@ def activations(smiles: Sequence[str], label: str = "") -> np.ndarray:
     groups = [short[start : start + _CHUNK] for start in range(0, len(short), _CHUNK)]
     groups += [[i] for i, text in enumerate(written) if len(text) >= _PADDING]
     values, model = np.empty((len(written), WIDTH), np.float32), package.load_ref_model()
-    progress, done = Progress(label, len(written)), 0
+    progress, done = Progress(label, len(written), "molecules"), 0
     for group in groups:
         with warnings.catch_warnings():
             # The package calls the deprecated np.row_stack, and warns of lengths beyond 350, which are meant.
