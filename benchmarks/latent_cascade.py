@@ -140,14 +140,13 @@ def sampling(folder: Path, device: str, count: int, h: dict[str, Any]) -> pd.Dat
 
     def chunk(start: int) -> None:
         streams = Streams.of(0, range(start, start + CHUNK[device]), device)
-        nothing = torch.zeros(len(streams), 0, device=device)
-        z_2d = timed("z_2d", lambda: prior_2d.draw(nothing, streams, steps, sampler))
+        z_2d = timed("z_2d", lambda: prior_2d.draw(streams, steps, sampler))
         molecules = timed("graphs from z_2d", lambda: topology.decode(z_2d).molecules())
         graphs = timed("canonical order (RDKit)", lambda: [canonical_graph(molecule) for molecule in molecules])
         usable = [i for i, graph in enumerate(graphs) if graph is not None]
         found = [graphs[i] for i in usable]
-        codes = timed("z_2d of the graphs", lambda: encode_graphs(topology, found).to(device))
-        z_3d = timed("z_3d", lambda: prior_3d.draw(codes, streams.take(usable), steps, sampler))
+        condition = timed("z_2d of the graphs", lambda: encode_graphs(topology, found).to(device))
+        z_3d = timed("z_3d", lambda: prior_3d.draw(streams.take(usable), steps, sampler, condition))
         timed("coordinates from z_3d", lambda: decode_conformers(geometry, found, z_3d, h["decodings"]))
 
     with torch.no_grad():

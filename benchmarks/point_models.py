@@ -30,7 +30,7 @@ from latent3d.base.files import atomic_path
 from latent3d.base.run import Run
 from latent3d.data.datasets.qm9 import MIRROR_VARIABLE
 from latent3d.data.molecules.parquet import read_parquet
-from latent3d.diffusion.points import PointNetwork, eps_loss
+from latent3d.diffusion.points import PointCondition, PointNetwork, eps_loss
 from latent3d.graphs.point_clouds import PointCloudBatch, centre, read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import EGNN, GNN, PAIRS_AT_ONCE
@@ -75,7 +75,7 @@ def networks(system: str, device: str) -> tuple[torch.nn.ModuleList, PointNetwor
         with torch.no_grad():
             z = autoencoder.draw(autoencoder.encode(clouds), clouds.mask, generator)
         rebuilt = autoencoder(clouds, generator, train_encoder=False)["loss"]
-        return rebuilt + eps_loss(denoiser, z, clouds.mask, LARGEST, generator, discrete=False)
+        return rebuilt + eps_loss(denoiser, z, PointCondition(clouds.mask), LARGEST, generator, discrete=False)
 
     return torch.nn.ModuleList([autoencoder, denoiser]), denoiser.network, both
 
@@ -108,7 +108,8 @@ def measure(system: str, plain: bool, device: str, count: int, repeats: int) -> 
     def sampling_step() -> None:
         for batch in batches:
             z = torch.randn(*batch.mask.shape, 3 + network.features, generator=generator).to(device)
-            network(z * batch.mask[..., None], torch.full((len(batch),), 0.5, device=device), batch.mask)
+            t = torch.full((len(batch),), 0.5, device=device)
+            network(z * batch.mask[..., None], t, PointCondition(batch.mask))
 
     before = _memory(device)
     training, sampling = (_seconds(step, device, repeats) for step in (training_step, sampling_step))

@@ -14,13 +14,13 @@ MEAN, STD = 1.5, 0.4
 
 def draws(count, seed=0):
     """A source of noise [count, 1], and the list of what it gave."""
-    generator, given = torch.Generator().manual_seed(seed), []
+    generator, drawn = torch.Generator().manual_seed(seed), []
 
     def noise():
-        given.append(torch.randn(count, 1, generator=generator))
-        return given[-1]
+        drawn.append(torch.randn(count, 1, generator=generator))
+        return drawn[-1]
 
-    return noise, given
+    return noise, drawn
 
 
 class ExactGaussian(nn.Module):
@@ -30,7 +30,7 @@ class ExactGaussian(nn.Module):
         super().__init__()
         self.objective, self.schedule, self.std = objective, schedule, std
 
-    def forward(self, x, t):
+    def forward(self, x, t, condition=None):
         level = NoiseLevel.at(self.schedule, t)
         variance = level.alpha**2 * self.std**2 + level.sigma**2
         x0 = MEAN + level.alpha * self.std**2 / variance * (x - level.alpha * MEAN)
@@ -94,9 +94,9 @@ def test_samplers_draw_from_the_data_given_the_exact_denoiser(sampler, objective
 def test_ddim_uses_the_start_alone_and_ddpm_one_draw_per_step():
     denoiser = Denoiser(ExactGaussian("v", "cosine"), "v", "cosine")
     for sampler, expected in (("ddim", 1), ("dpmpp", 1), ("ddpm", 11)):
-        noise, given = draws(50)
+        noise, drawn = draws(50)
         sample(denoiser, noise, 10, sampler)
-        assert len(given) == expected
+        assert len(drawn) == expected
 
 
 @pytest.mark.parametrize("objective", ["x0", "v"])  # eps says nothing of x_0 at pure noise
@@ -152,7 +152,7 @@ def test_noise_of_atoms_does_not_depend_on_company_or_padding():
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_an_imperfect_network_still_samples_near_the_data(objective):
     class Imperfect(ExactGaussian):
-        def forward(self, x, t):
+        def forward(self, x, t, condition=None):
             return super().forward(x, t) + 0.02
 
     # alpha is exactly zero at t = 1 of the cosine schedule: the error of eps must not be blown up by 1 / alpha.

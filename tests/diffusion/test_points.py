@@ -13,12 +13,13 @@ from latent3d.diffusion.point_sampling import batches_by_size, draw_counts
 from latent3d.diffusion.points import (
     SCHEDULE,
     TIMES,
+    PointCondition,
     PointNetwork,
+    decode_z0,
     draw_noise,
     eps_loss,
     point_denoiser,
     random_rotations,
-    readout,
     without_gravity,
 )
 from latent3d.diffusion.samplers import SAMPLERS, sample
@@ -39,7 +40,7 @@ def mask():
 class ExactGaussian(nn.Module):
     """eps of the ideal network for positions N(0, STD^2) without centre of gravity and features N(0, STD^2)."""
 
-    def forward(self, z, t, mask):
+    def forward(self, z, t, condition):
         level = NoiseLevel.at(SCHEDULE, t, z.dim())
         return level.sigma / (level.alpha**2 * STD**2 + level.sigma**2) * z
 
@@ -61,8 +62,9 @@ def test_the_chain_keeps_the_centre_of_gravity_at_zero(kind, sampler, mask):
         seen.append((inputs[0], output))
 
     denoiser.network.register_forward_hook(watch)
-    z = sample(denoiser, noise, 20, sampler, mask)
-    z = readout(denoiser, z, noise(), mask)
+    condition = PointCondition(mask)
+    z = sample(denoiser, noise, 20, sampler, condition)
+    z = decode_z0(denoiser, z, noise(), condition)
     assert len(seen) == 21
     for state in (z, *[part for pair in seen for part in pair]):
         scale = state.abs().max().clamp(min=1)
@@ -85,7 +87,7 @@ def test_samples_of_the_exact_denoiser_have_the_variance_of_the_data(sampler):
     def noise():
         return draw_noise(torch.Size([4000, 4, 4]), mask, generator)
 
-    z = sample(point_denoiser(ExactGaussian()), noise, 250, sampler, mask)
+    z = sample(point_denoiser(ExactGaussian()), noise, 250, sampler, PointCondition(mask))
     assert z[..., :3].square().sum((1, 2)).mean().item() == pytest.approx(9 * STD**2, rel=0.04)
     assert z[..., 3].std().item() == pytest.approx(STD, rel=0.03)
 
@@ -94,7 +96,7 @@ def test_the_loss_of_the_exact_denoiser_is_the_irreducible_one():
     mask = torch.ones(20_000, 4) > 0
     generator = torch.Generator().manual_seed(0)
     z0 = STD * draw_noise(torch.Size([20_000, 4, 4]), mask, generator)
-    loss = eps_loss(point_denoiser(ExactGaussian()), z0, mask, 10, generator, discrete=True)
+    loss = eps_loss(point_denoiser(ExactGaussian()), z0, PointCondition(mask), 10, generator, discrete=True)
     level = NoiseLevel.at(SCHEDULE, torch.arange(TIMES + 1) / TIMES, 1)
     error = (level.alpha * STD) ** 2 / ((level.alpha * STD) ** 2 + level.sigma**2)  # per degree of freedom
     expected = (9 * error.mean() + 4 * error[1:].sum() / (TIMES + 1)) / (4 * 10)  # features do not count at k = 0
@@ -114,7 +116,7 @@ def test_bound_terms_have_their_closed_forms_for_gaussian_data():
         k = torch.full((count,), float(k), dtype=torch.float64)
         level = NoiseLevel.at(SCHEDULE, k / TIMES, 3)
         eps = draw_noise(z0.shape, mask, generator).double()
-        return eps, network(level.alpha * z0 + level.sigma * eps, k / TIMES, mask), k
+        return eps, network(level.alpha * z0 + level.sigma * eps, k / TIMES, PointCondition(mask)), k
 
     t = torch.arange(TIMES + 1, dtype=torch.float64) / TIMES
     level = NoiseLevel.at(SCHEDULE, t, 1)

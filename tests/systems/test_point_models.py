@@ -124,7 +124,7 @@ def test_without_charges_the_released_slice_loses_the_last_element():
     with torch.no_grad():
         model.decoder.read.bias[4] = 1000.0  # fluorine, whatever comes in
     z, mask = torch.randn(2, 6, 3 + model.latent), torch.ones(2, 6) > 0
-    kept, lost = (model.read(z, mask, last_element=last).atomic_numbers() for last in (True, False))
+    kept, lost = (model.decode_clouds(z, mask, last_element=last).atomic_numbers() for last in (True, False))
     assert (kept == 9).all()
     assert not (lost == 9).any()
     assert set(lost.unique().tolist()) <= {1, 6, 7, 8}

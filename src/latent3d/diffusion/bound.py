@@ -1,6 +1,6 @@
 """Terms of the variational bound on -log p(x, h) of point clouds, in nats per molecule.
 
-Kingma et al. 2021 (VDM, eq. 11-15) on the subspace without centre of gravity, with EDM's readout of discrete features
+Kingma et al. 2021 (VDM, eq. 11-15) on the subspace without centre of gravity, with EDM's decoding of discrete features
 (Hoogeboom et al. 2022, eq. 17-19 and appendix A). Shapes: z, eps and predictions [B, N, 3 + F]; mask [B, N]; every term
 is [B].
 """

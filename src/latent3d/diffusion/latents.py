@@ -1,4 +1,4 @@
-"""Codes to zero mean and unit variance, and back: what diffusion over vectors wants."""
+"""Latents to zero mean and unit variance, and back: what diffusion over vectors wants."""
 
 import torch
 from torch import nn
@@ -12,14 +12,14 @@ class StandardScaling(nn.Module):
         self.register_buffer("mean", torch.zeros(dimension))
         self.register_buffer("scale", torch.ones(dimension))
 
-    def fit(self, codes: torch.Tensor) -> None:
-        """Take mean and standard deviation of every coordinate from codes [M, D]."""
-        self.mean.copy_(codes.mean(0))
-        self.scale.copy_(codes.std(0).clamp(min=1e-3))
+    def fit(self, latents: torch.Tensor) -> None:
+        """Take mean and standard deviation of every coordinate from latents [M, D]."""
+        self.mean.copy_(latents.mean(0))
+        self.scale.copy_(latents.std(0).clamp(min=1e-3))
 
-    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """[B, D] -> [B, D] of zero mean and unit variance."""
-        return (codes - self.mean) / self.scale
+        return (latents - self.mean) / self.scale
 
     def restore(self, x: torch.Tensor) -> torch.Tensor:
         """Inverse of `forward`."""
@@ -27,7 +27,7 @@ class StandardScaling(nn.Module):
 
 
 class PCAWhitening(nn.Module):
-    """Principal axes of the codes, each to unit variance (PCA whitening): correlated coordinates become independent.
+    """Principal axes of the latents, each to unit variance (PCA whitening): correlated coordinates become independent.
 
     Axes with less than `FLOOR` of the largest standard deviation are scaled as if they had it, so that rounding is not
     blown up to a signal.
@@ -41,18 +41,18 @@ class PCAWhitening(nn.Module):
         self.register_buffer("axes", torch.eye(dimension))  # columns
         self.register_buffer("scale", torch.ones(dimension))
 
-    def fit(self, codes: torch.Tensor) -> None:
-        """Take mean and principal axes from codes [M, D], M > 1."""
-        codes = codes.double()
-        variance, axes = torch.linalg.eigh(torch.cov(codes.T))
+    def fit(self, latents: torch.Tensor) -> None:
+        """Take mean and principal axes from latents [M, D], M > 1."""
+        latents = latents.double()
+        variance, axes = torch.linalg.eigh(torch.cov(latents.T))
         scale = variance.clamp(min=0).sqrt()
-        self.mean.copy_(codes.mean(0))
+        self.mean.copy_(latents.mean(0))
         self.axes.copy_(axes)
         self.scale.copy_(scale.clamp(min=max(self.FLOOR * float(scale.max()), 1e-6)))
 
-    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """[B, D] -> [B, D] of zero mean and unit covariance."""
-        return (codes - self.mean) @ self.axes / self.scale
+        return (latents - self.mean) @ self.axes / self.scale
 
     def restore(self, x: torch.Tensor) -> torch.Tensor:
         """Inverse of `forward`."""

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from latent3d.diffusion.model import Condition
 from latent3d.diffusion.schedules import SCHEDULES
 
 OBJECTIVES = ("eps", "x0", "v")
-_MIN = 1e-4  # smallest alpha that predictions are divided by
+MIN_ALPHA = 1e-4  # smallest alpha that predictions are divided by
 
 
 def target(
@@ -30,7 +31,7 @@ def to_x0(
         return output
     if objective == "v":
         return alpha * x - sigma * output
-    return (x - sigma * output) / alpha.clamp(min=_MIN)
+    return (x - sigma * output) / alpha.clamp(min=MIN_ALPHA)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class NoiseLevel:
 
 
 class Denoiser(nn.Module):
-    """Wraps any network f(x [B, ...], t [B], ...) -> [B, ...] with an objective and a schedule.
+    """Wraps any network f(x [B, ...], t [B], condition) -> [B, ...] with an objective and a schedule.
 
     `limit` clips predictions of x_0. Where alpha is nearly zero, an objective of eps divides the network's error by it;
     standardised data lie within 8.
@@ -60,14 +61,20 @@ class Denoiser(nn.Module):
             raise ValueError(f"objective {objective!r} is not one of {OBJECTIVES} or schedule {schedule!r} unknown")
         self.network, self.objective, self.schedule, self.limit = network, objective, schedule, limit
 
-    def predict_x0(self, x: torch.Tensor, t: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
-        """E[x_0 | x_t = x], as the network sees it, at times t [B]."""
+    def predict_x0(self, x: torch.Tensor, t: torch.Tensor, condition: Condition = None) -> torch.Tensor:
+        """See `PredictsX0`."""
         level = NoiseLevel.at(self.schedule, t, x.dim())
-        output = self.network(x, t, *given)
+        output = self.network(x, t, condition)
         return to_x0(self.objective, output, x, level.alpha, level.sigma).clamp(-self.limit, self.limit)
 
-    def square_error(self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor, *given: torch.Tensor) -> torch.Tensor:
+    def null_condition(self, condition: Condition) -> Condition:
+        """What the network takes for no condition, in the place of this one; of networks that can do without."""
+        return self.network.null_condition(condition)
+
+    def square_error(
+        self, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor, condition: Condition = None
+    ) -> torch.Tensor:
         """[B, ...] square error of the objective's target at times t [B]."""
         level = NoiseLevel.at(self.schedule, t, x0.dim())
-        output = self.network(level.alpha * x0 + level.sigma * eps, t, *given)
+        output = self.network(level.alpha * x0 + level.sigma * eps, t, condition)
         return (output - target(self.objective, x0, eps, level.alpha, level.sigma)) ** 2

@@ -7,19 +7,19 @@ import numpy as np
 import torch
 
 from latent3d.data.molecules.molecules import EMPTY, Molecule
-from latent3d.diffusion.objectives import Denoiser
-from latent3d.diffusion.points import without_gravity
+from latent3d.diffusion.model import PredictsX0
+from latent3d.diffusion.points import PointCondition, without_gravity
 from latent3d.diffusion.samplers import sample as sample_states
 from latent3d.diffusion.streams import Streams
 from latent3d.graphs.point_clouds import PointCloudBatch, to_molecules
 from latent3d.nets.egnn import PAIRS_AT_ONCE
 
-Read = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], PointCloudBatch]
+Decode = Callable[[torch.Tensor, torch.Tensor, PointCondition], PointCloudBatch]
 
 
 def sample_points(
-    denoiser: Denoiser,
-    read: Read,
+    model: PredictsX0,
+    decode: Decode,
     features: int,
     sizes: Mapping[int, int],
     settings: dict[str, Any],
@@ -28,32 +28,34 @@ def sample_points(
     """A molecule without bonds and a status for each of the streams of a chunk.
 
     Args:
-        denoiser: of states [B, N, 3 + features].
-        read: (z_0, noise, mask) -> clouds: the last step of the chain.
+        model: of states [B, N, 3 + features] given a `PointCondition`.
+        decode: (z_0, noise, condition) -> clouds: the last step of the chain.
         features: per atom.
         sizes: number of training molecules by number of atoms.
         settings: sampler, steps.
-        streams: of the chunk, on the denoiser's device.
+        streams: of the chunk, on the model's device.
     """
     counts = draw_counts(sizes, streams.uniform())
     molecules: list[Molecule] = [EMPTY] * len(streams)
     for rows in batches_by_size(counts, PAIRS_AT_ONCE[streams.device]):
-        clouds = _sample_batch(denoiser, read, features, counts[rows], settings, streams.take(rows))
+        clouds = _sample_batch(model, decode, features, counts[rows], settings, streams.take(rows))
         for row, molecule in zip(rows, to_molecules(clouds), strict=True):
             molecules[row] = molecule
     return molecules, ["ok" if np.isfinite(molecule.positions).all() else "nan_coordinates" for molecule in molecules]
 
 
 def _sample_batch(
-    denoiser: Denoiser, read: Read, features: int, counts: np.ndarray, h: dict[str, Any], streams: Streams
+    model: PredictsX0, decode: Decode, features: int, counts: np.ndarray, h: dict[str, Any], streams: Streams
 ) -> PointCloudBatch:
     mask = (torch.arange(counts.max()) < torch.from_numpy(counts)[:, None]).to(streams.device)
+    condition = PointCondition(mask)
 
     def noise() -> torch.Tensor:
         return without_gravity(streams.normal_atoms(counts.tolist(), 3 + features), mask)
 
     with torch.no_grad():
-        return read(sample_states(denoiser, noise, h["steps"], h["sampler"], mask), noise(), mask)
+        z0 = sample_states(model, noise, h["steps"], h["sampler"], condition)
+        return decode(z0, noise(), condition)
 
 
 def draw_counts(sizes: Mapping[int, int], uniform: torch.Tensor) -> np.ndarray:

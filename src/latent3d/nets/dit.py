@@ -1,4 +1,4 @@
-"""Diffusion transformer: a denoiser of codes made of slots.
+"""Diffusion transformer: a denoiser of latents made of slots.
 
 Shapes: B batch, n slots, D and C numbers of all slots together. Source: Peebles & Xie 2023 (adaLN-Zero blocks).
 """
@@ -12,7 +12,7 @@ from latent3d.nets.transformer import attention
 
 
 class SlotTransformer(nn.Module):
-    """Network of a code x [B, D], a time t [B] in [0, 1] and a condition [B, C], all made of `slots` equal slots."""
+    """Network of latents x [B, D], a time t [B] in [0, 1] and a condition [B, C] or None, all made of `slots` slots."""
 
     def __init__(self, dimension: int, condition: int, slots: int, width: int, blocks: int, heads: int) -> None:
         super().__init__()
@@ -26,10 +26,10 @@ class SlotTransformer(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
         """[B, D], [B], [B, C] -> [B, D]."""
         c = self.time(time_embedding(t, 128))[:, None]  # [B, 1, W]
-        tokens = torch.cat([part.unflatten(1, (self.slots, -1)) for part in (x, condition) if part.shape[1]], -1)
+        tokens = torch.cat([part.unflatten(1, (self.slots, -1)) for part in (x, condition) if part is not None], -1)
         h = self.into(tokens) + self.place
         for block in self.blocks:
             h = block(h, c)

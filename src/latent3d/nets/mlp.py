@@ -7,7 +7,7 @@ from torch import nn
 
 
 class ResidualMLP(nn.Module):
-    """Network of a vector x [B, D], a time t [B] in [0, 1] and a condition [B, C]; blocks are modulated by t (DiT)."""
+    """Network of a vector x [B, D], a time t [B] in [0, 1] and a condition [B, C] or None; t modulates blocks (DiT)."""
 
     def __init__(self, dimension: int, condition: int, width: int, blocks: int) -> None:
         super().__init__()
@@ -19,10 +19,10 @@ class ResidualMLP(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
         """[B, D], [B], [B, C] -> [B, D]."""
         c = self.time(time_embedding(t, 128))
-        h = self.into(torch.cat([x, condition], 1))
+        h = self.into(x if condition is None else torch.cat([x, condition], 1))
         for block in self.blocks:
             h = block(h, c)
         return self.out(self.norm(h))

@@ -1,4 +1,4 @@
-"""Training of diffusion models of codes."""
+"""Training of diffusion models of latents."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
-from latent3d.diffusion.latent_diffusion import LatentDiffusion
+from latent3d.diffusion.latent_diffusion import LatentDiffusion, LatentPrior
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.dit import SlotTransformer
 from latent3d.nets.mlp import ResidualMLP
@@ -23,7 +23,7 @@ def check_heads(stage: str, h: dict[str, Any]) -> None:
 
 
 def latent_diffusion(stage: str, dimension: int, condition: int, slots: int, h: dict[str, Any]) -> LatentDiffusion:
-    """An untrained diffusion model of codes of a dimension, given codes of another, all made of so many slots."""
+    """An untrained diffusion model of latents given a condition (their widths, 0 for none), both made of `slots`."""
     if h["network"] == "mlp":
         network = ResidualMLP(dimension, condition, h["width"], h["blocks"])
     else:
@@ -32,32 +32,39 @@ def latent_diffusion(stage: str, dimension: int, condition: int, slots: int, h: 
     return LatentDiffusion(network, dimension, condition, h["objective"], h["schedule"])
 
 
-def load_prior(path: Path, device: str) -> LatentDiffusion:
-    """A latent diffusion model of a weights file, ready for sampling."""
+def load_prior(path: Path, device: str) -> LatentPrior:
+    """The latent diffusion model of a weights file, ready for sampling."""
     state, metadata = read_weights(path)
     sizes = metadata["dimension"], metadata["condition"], metadata["slots"]
     model = for_inference(latent_diffusion(metadata["stage"], *sizes, metadata["hyperparameters"]), state, device)
     compile_layers(model.denoiser.network)
-    return model
+    return model.prior()
 
 
-def fit_codes(
-    stage: str, codes: torch.Tensor, given: torch.Tensor, slots: int, hyperparameters: dict[str, Any], run: Run
+def fit_latents(
+    stage: str,
+    latents: torch.Tensor,
+    condition: torch.Tensor | None,
+    slots: int,
+    hyperparameters: dict[str, Any],
+    run: Run,
 ) -> tuple[TrainingResult, dict[str, Any]]:
-    """Diffusion of codes [M, K, D], K equally good ones per molecule, given [M, C]; made of so many slots."""
+    """Diffusion of latents [M, K, D], K equally good ones per molecule, given a condition [M, C]; of so many slots."""
     torch.manual_seed(run.seed)
-    sizes = {"dimension": codes.shape[-1], "condition": given.shape[-1], "slots": slots}
+    width = 0 if condition is None else condition.shape[1]
+    sizes = {"dimension": latents.shape[-1], "condition": width, "slots": slots}
     model = latent_diffusion(stage, **sizes, h=hyperparameters)
-    model.codes.fit(codes.flatten(0, 1).cpu())
-    if given.shape[-1]:
-        model.given.fit(given.cpu())
+    model.codes.fit(latents.flatten(0, 1).cpu())
+    if condition is not None:
+        model.given.fit(condition.cpu())
     model.to(run.device)
     compile_layers(model.denoiser.network)
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
-        which = torch.randint(codes.shape[1], rows.shape, generator=generator)
+        which = torch.randint(latents.shape[1], rows.shape, generator=generator)
         rows = rows.to(run.device)
-        return model(codes[rows, which.to(run.device)], given[rows], generator)
+        batch = latents[rows, which.to(run.device)]
+        return model(batch, None if condition is None else condition[rows], generator)
 
-    result = train(stage, model, np.ones(len(codes)), loss, hyperparameters, run)
+    result = train(stage, model, np.ones(len(latents)), loss, hyperparameters, run)
     return result, sizes

@@ -11,7 +11,16 @@ from torch import nn
 
 from latent3d.diffusion import bound
 from latent3d.diffusion.objectives import NoiseLevel
-from latent3d.diffusion.points import SCHEDULE, TIMES, PointNetwork, draw_noise, eps_loss, point_denoiser, readout
+from latent3d.diffusion.points import (
+    SCHEDULE,
+    TIMES,
+    PointCondition,
+    PointNetwork,
+    decode_z0,
+    draw_noise,
+    eps_loss,
+    point_denoiser,
+)
 from latent3d.graphs.point_clouds import PointCloudBatch
 from latent3d.nets.egnn import Backbone
 
@@ -41,8 +50,8 @@ class AtomDiffusion(nn.Module):
 
     def forward(self, clouds: PointCloudBatch, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Training loss of a batch."""
-        z0 = self.state(clouds)
-        return {"loss": eps_loss(self.denoiser, z0, clouds.mask, self.largest, generator, discrete=True)}
+        z0, condition = self.state(clouds), PointCondition(clouds.mask)
+        return {"loss": eps_loss(self.denoiser, z0, condition, self.largest, generator, discrete=True)}
 
     @torch.no_grad()
     def bound(self, clouds: PointCloudBatch, generator: torch.Generator) -> torch.Tensor:
@@ -54,7 +63,7 @@ class AtomDiffusion(nn.Module):
             level = NoiseLevel.at(SCHEDULE, k / TIMES, z0.dim())
             eps = draw_noise(z0.shape, mask, generator).to(z0.dtype)
             z = level.alpha * z0 + level.sigma * eps
-            return z, eps, self.denoiser.network(z, k / TIMES, mask)
+            return z, eps, self.denoiser.network(z, k / TIMES, PointCondition(mask))
 
         k = torch.randint(1, TIMES + 1, (len(z0),), generator=generator).to(z0)
         _, eps, predicted = noised(k)
@@ -67,11 +76,11 @@ class AtomDiffusion(nn.Module):
             total += bound.charge_term(z[..., end], clouds.atomic_numbers(), mask, self.charge_scale)
         return total
 
-    def read(self, z0: torch.Tensor, noise: torch.Tensor, mask: torch.Tensor) -> PointCloudBatch:
+    def decode(self, z0: torch.Tensor, noise: torch.Tensor, condition: PointCondition) -> PointCloudBatch:
         """Draw from p(x, h | z_0): positions around the network's estimate, the element of the largest feature.
 
         `noise` [B, N, 3 + F] is standard normal without centre of gravity.
         """
-        x = readout(self.denoiser, z0, noise, mask)[..., :3]
-        types = z0[..., 3 : 3 + len(self.elements)].argmax(-1) * mask
-        return PointCloudBatch(x, types, mask, self.elements)
+        x = decode_z0(self.denoiser, z0, noise, condition)[..., :3]
+        types = z0[..., 3 : 3 + len(self.elements)].argmax(-1) * condition.mask
+        return PointCloudBatch(x, types, condition.mask, self.elements)

@@ -23,7 +23,7 @@ def generator(
 ) -> Generate:
     """Noise to positions and elements; bonds are for whoever needs them to perceive. `context` is not used."""
     model, sizes = load(backbone, parts["diffusion"], run.device)
-    return in_chunks(partial(sample_points, model.denoiser, model.read, model.features, sizes, settings), run.device)
+    return in_chunks(partial(sample_points, model.denoiser, model.decode, model.features, sizes, settings), run.device)
 
 
 def load(backbone: Backbone, path: Path, device: str) -> tuple[AtomDiffusion, dict[int, int]]:

@@ -73,7 +73,7 @@ class PointAutoencoder(nn.Module):
         kl = 0.5 * mean.square().sum((1, 2)).mean() / scale
         return {"loss": reconstruction + self.kl_weight * kl, "reconstruction": reconstruction, "kl": kl}
 
-    def read(self, z: torch.Tensor, mask: torch.Tensor, last_element: bool = True) -> PointCloudBatch:
+    def decode_clouds(self, z: torch.Tensor, mask: torch.Tensor, last_element: bool = True) -> PointCloudBatch:
         """Molecules of codes. Without `last_element` the last class of elements cannot be chosen (released defect)."""
         x, logits, _ = self.decode(z, mask)
         logits = logits if last_element else logits[..., :-1]

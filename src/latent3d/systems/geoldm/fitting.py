@@ -10,7 +10,7 @@ import torch
 
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecules
-from latent3d.diffusion.points import eps_loss
+from latent3d.diffusion.points import PointCondition, eps_loss
 from latent3d.graphs.point_clouds import read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import PAIRS_AT_ONCE, Backbone
@@ -57,7 +57,8 @@ def _fit_diffusion(backbone: Backbone, data: Molecules, parts: Parts, h: dict[st
         batch = batch_of(clouds, sizes, rows, turn, generator)
         with torch.no_grad():
             z = autoencoder.draw(autoencoder.encode(batch), batch.mask, generator)
-        return {"loss": eps_loss(model, z, batch.mask, autoencoder.largest, generator, discrete=False)}
+        condition = PointCondition(batch.mask)
+        return {"loss": eps_loss(model, z, condition, autoencoder.largest, generator, discrete=False)}
 
     result = train("diffusion", model, sizes, loss, h, run, PAIRS_AT_ONCE[run.device])
     return result, {"latent": autoencoder.latent, **described(clouds)}

@@ -31,7 +31,7 @@ def reconstruct(backbone: Backbone, weights: dict[str, Path], molecules: Molecul
     for rows in batches_by_size(sizes, PAIRS_AT_ONCE[run.device]):
         batch = clouds.take(torch.tensor(rows), int(sizes[rows].max())).to(run.device)
         z = model.encode(batch)
-        decoded |= dict(zip(rows, to_molecules(model.read(z, batch.mask)), strict=True))
+        decoded |= dict(zip(rows, to_molecules(model.decode_clouds(z, batch.mask)), strict=True))
         for name, turn in (("rotation", rotation), ("reflection", -torch.eye(3, device=run.device)[None])):
             changes[name][rows] = _change(z, model.encode(_turned(batch, turn)), turn).cpu()
     reference = [molecules[row] for row in index]

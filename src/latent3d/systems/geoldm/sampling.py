@@ -7,7 +7,7 @@ import torch
 
 from latent3d.base.run import Run
 from latent3d.diffusion.point_sampling import sample_points
-from latent3d.diffusion.points import readout
+from latent3d.diffusion.points import PointCondition, decode_z0
 from latent3d.graphs.point_clouds import PointCloudBatch
 from latent3d.nets.egnn import Backbone
 from latent3d.systems import Context, Generate, Parts
@@ -27,7 +27,7 @@ def generator(
     denoiser, sizes = load_denoiser(backbone, parts["diffusion"], run.device)
     last_element = autoencoder.charges or settings["last_element"] == "kept"
 
-    def read(z0: torch.Tensor, noise: torch.Tensor, mask: torch.Tensor) -> PointCloudBatch:
-        return autoencoder.read(readout(denoiser, z0, noise, mask), mask, last_element)
+    def decode(z0: torch.Tensor, noise: torch.Tensor, condition: PointCondition) -> PointCloudBatch:
+        return autoencoder.decode_clouds(decode_z0(denoiser, z0, noise, condition), condition.mask, last_element)
 
-    return in_chunks(partial(sample_points, denoiser, read, autoencoder.latent, sizes, settings), run.device)
+    return in_chunks(partial(sample_points, denoiser, decode, autoencoder.latent, sizes, settings), run.device)

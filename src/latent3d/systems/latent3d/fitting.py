@@ -26,7 +26,7 @@ from latent3d.systems.latent3d.models import (
 )
 from latent3d.systems.latent3d.topology import encode_graphs, read_sequences
 from latent3d.training.conformers import conformer_loss
-from latent3d.training.latents import fit_codes
+from latent3d.training.latents import fit_latents
 from latent3d.training.loop import Losses, TrainingResult, train
 
 
@@ -37,10 +37,10 @@ def fit(
     stages = {
         "topology": _fit_topology,
         "geometry": _fit_geometry,
-        "diffusion_2d": partial(_fit_codes_2d, stage),
-        "diffusion_3d": partial(_fit_codes_3d, stage),
-        "guide_2d": partial(_fit_codes_2d, stage),
-        "guide_3d": partial(_fit_codes_3d, stage),
+        "diffusion_2d": partial(_fit_diffusion_2d, stage),
+        "diffusion_3d": partial(_fit_diffusion_3d, stage),
+        "guide_2d": partial(_fit_diffusion_2d, stage),
+        "guide_3d": partial(_fit_diffusion_3d, stage),
     }
     return stages[stage](data.split("train"), parts, settings, run)
 
@@ -83,15 +83,15 @@ def _fit_geometry(
     return train("geometry", model, sizes, loss, settings, run), {"max_heavy": max_heavy}
 
 
-def _fit_codes_2d(
+def _fit_diffusion_2d(
     stage: str, data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     topology = load_topology(parts["topology"], run.device)
     z_2d = encode_graphs(topology, require_molecules(read_graphs(data))).to(run.device)
-    return fit_codes(stage, z_2d[:, None], z_2d[:, :0], topology.grammar.max_atoms, settings, run)
+    return fit_latents(stage, z_2d[:, None], None, topology.grammar.max_atoms, settings, run)
 
 
-def _fit_codes_3d(
+def _fit_diffusion_3d(
     stage: str, data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     topology, geometry = load_topology(parts["topology"], run.device), load_geometry(parts["geometry"], run.device)
@@ -99,4 +99,4 @@ def _fit_codes_3d(
     z_2d = encode_graphs(topology, conformers.graphs).to(run.device)
     # Every molecule and its mirror image.
     z_3d = torch.stack([encode_conformers(geometry, conformers, mirror) for mirror in (False, True)], 1)
-    return fit_codes(stage, z_3d.to(run.device), z_2d, geometry.code.heavy, settings, run)
+    return fit_latents(stage, z_3d.to(run.device), z_2d, geometry.code.heavy, settings, run)

@@ -1,10 +1,12 @@
 """The networks of the system, built from hyper-parameters or from weights files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from latent3d.base.errors import UserError
-from latent3d.diffusion.latent_diffusion import LatentDiffusion
+from latent3d.diffusion.guidance import Autoguided
+from latent3d.diffusion.latent_diffusion import LatentPrior
 from latent3d.nets.compiling import compile_layers
 from latent3d.systems import Parts
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
@@ -47,20 +49,20 @@ def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     return model
 
 
-def load_guided_prior(code: str, parts: Parts, h: dict[str, Any], device: str) -> LatentDiffusion:
-    """The diffusion of a code (`2d` or `3d`), led away from its guide by the weight that sampling asks for.
+def load_guided_prior(code: str, parts: Parts, h: dict[str, Any], device: str) -> LatentPrior:
+    """The prior of a code (`2d` or `3d`), led away from its guide by the weight that sampling asks for.
 
     Raises:
         UserError: the two were trained with different noise schedules.
     """
-    model, weight = load_prior(parts[f"diffusion_{code}"], device), h[f"guidance_{code}"]
-    if weight != 1:
-        weaker = load_prior(parts[f"guide_{code}"], device)
-        schedules = model.denoiser.schedule, weaker.denoiser.schedule
-        if len(set(schedules)) > 1:  # at the same time their noise would differ
-            raise UserError(
-                f"diffusion_{code}.schedule is {schedules[0]!r} and guide_{code}.schedule {schedules[1]!r}. Set both "
-                f"alike, or sampling.guidance_{code} to 1."
-            )
-        model.set_autoguidance(weaker, weight)
-    return model
+    prior, weight = load_prior(parts[f"diffusion_{code}"], device), h[f"guidance_{code}"]
+    if weight == 1:
+        return prior
+    weaker = load_prior(parts[f"guide_{code}"], device)
+    schedules = prior.model.schedule, weaker.model.schedule
+    if len(set(schedules)) > 1:  # at the same time their noise would differ
+        raise UserError(
+            f"diffusion_{code}.schedule is {schedules[0]!r} and guide_{code}.schedule {schedules[1]!r}. Set both "
+            f"alike, or sampling.guidance_{code} to 1."
+        )
+    return replace(prior, model=Autoguided(prior.model, weaker.model, weight))

@@ -6,11 +6,9 @@ Both diffusions are led away from weaker ones (`guide_2d`, `guide_3d`); conforme
 from functools import partial
 from typing import Any
 
-import torch
-
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import EMPTY, Molecule
-from latent3d.diffusion.latent_diffusion import LatentDiffusion
+from latent3d.diffusion.latent_diffusion import LatentPrior
 from latent3d.diffusion.streams import Streams
 from latent3d.graphs.molecular_graphs import canonical_graph
 from latent3d.systems import Context, Generate, Parts
@@ -31,15 +29,14 @@ def generator(parts: Parts, settings: dict[str, Any], context: Context, run: Run
 def _generate_chunk(
     topology: TopologicalAutoencoder,
     geometry: GeometricAutoencoder,
-    prior_2d: LatentDiffusion,
-    prior_3d: LatentDiffusion,
+    prior_2d: LatentPrior,
+    prior_3d: LatentPrior,
     settings: dict[str, Any],
     streams: Streams,
 ) -> tuple[list[Molecule], list[str]]:
     """One sample per stream: always a whole chunk, so that shapes and hence bytes never differ."""
     steps, sampler = settings["steps"], settings["sampler"]
-    nothing = torch.zeros(len(streams), 0, device=streams.device)
-    decoded = topology.decode(prior_2d.draw(nothing, streams, steps, sampler)).molecules()
+    decoded = topology.decode(prior_2d.draw(streams, steps, sampler)).molecules()
     graphs = [canonical_graph(molecule) for molecule in decoded]
     usable = [i for i, graph in enumerate(graphs) if graph is not None]
     if not usable:
@@ -48,5 +45,5 @@ def _generate_chunk(
     # The code of the graph itself: z_2d as it was drawn lies off the codes of graphs, and conformations drawn for it
     # would fit another molecule.
     z_2d = encode_graphs(topology, found).to(streams.device)
-    z_3d = prior_3d.draw(z_2d, streams.take(usable), steps, sampler)
+    z_3d = prior_3d.draw(streams.take(usable), steps, sampler, z_2d)
     return decode_usable(geometry, graphs, z_3d, settings["decodings"])

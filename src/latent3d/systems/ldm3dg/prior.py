@@ -24,7 +24,7 @@ class ResidualStacks(nn.Module):
         self.time = nn.Embedding(TIMES, width)
         self.before, self.after = (nn.ModuleList(nn.Linear(width, width) for _ in range(layers)) for _ in range(2))
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, t: torch.Tensor, condition: None = None) -> torch.Tensor:
         """[B, D], times k / 500 [B] with k from 1 to 500 -> [B, D]."""
         h = self.into(x)
         for layer in self.before:
@@ -36,14 +36,14 @@ class ResidualStacks(nn.Module):
 
 
 class RawCodes(nn.Module):
-    """Tanh codes [z_2d, z_3d] diffused as they are (released); what is drawn is clipped to [-1, 1]."""
+    """Tanh latents [z_2d, z_3d] diffused as they are (released); what is drawn is clipped to [-1, 1]."""
 
-    def fit(self, codes: torch.Tensor) -> None:
-        """Nothing to take from codes [M, D]."""
+    def fit(self, latents: torch.Tensor) -> None:
+        """Nothing to take from latents [M, D]."""
 
-    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """[B, D], unchanged."""
-        return codes
+        return latents
 
     def restore(self, x: torch.Tensor) -> torch.Tensor:
         """[B, D] clipped."""
@@ -58,14 +58,14 @@ class StandardCodes(nn.Module):
         self.first, self.second = StandardScaling(first), PCAWhitening(second)
         self.widths = [first, second]
 
-    def fit(self, codes: torch.Tensor) -> None:
-        """Take moments from codes [M, D]."""
-        for part, values in zip((self.first, self.second), codes.split(self.widths, 1), strict=True):
+    def fit(self, latents: torch.Tensor) -> None:
+        """Take moments from latents [M, D]."""
+        for part, values in zip((self.first, self.second), latents.split(self.widths, 1), strict=True):
             part.fit(values)
 
-    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """[B, D] of zero mean and unit variance."""
-        first, second = codes.split(self.widths, 1)
+        first, second = latents.split(self.widths, 1)
         return torch.cat([self.first(first), self.second(second)], 1)
 
     def restore(self, x: torch.Tensor) -> torch.Tensor:
@@ -75,7 +75,7 @@ class StandardCodes(nn.Module):
 
 
 class CodeDiffusion(nn.Module):
-    """Density of codes [z_2d, z_3d] of the given widths."""
+    """Density of latents [z_2d, z_3d] of the given widths."""
 
     def __init__(self, widths: tuple[int, int], h: dict[str, Any]) -> None:
         super().__init__()
@@ -84,11 +84,11 @@ class CodeDiffusion(nn.Module):
         self.denoiser = Denoiser(network, h["objective"], h["schedule"])
         self.codes = RawCodes() if self.is_raw else StandardCodes(*widths)
 
-    def forward(self, codes: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """Diffusion loss of codes [B, D], at times drawn uniformly from the chain's 500."""
-        t = torch.randint(1, TIMES + 1, (len(codes),), generator=generator) / TIMES
-        eps = torch.randn(codes.shape, generator=generator)
-        error = self.denoiser.square_error(self.codes(codes), t.to(codes.device), eps.to(codes.device))
+    def forward(self, latents: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """Diffusion loss of latents [B, D], at times drawn uniformly from the chain's 500."""
+        t = torch.randint(1, TIMES + 1, (len(latents),), generator=generator) / TIMES
+        eps = torch.randn(latents.shape, generator=generator)
+        error = self.denoiser.square_error(self.codes(latents), t.to(latents.device), eps.to(latents.device))
         return {"loss": error.mean()}
 
     def draw(self, streams: Streams, steps: int, sampler: str) -> torch.Tensor:

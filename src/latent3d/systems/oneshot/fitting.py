@@ -13,7 +13,7 @@ from latent3d.systems import Parts
 from latent3d.systems.oneshot.atoms import AtomClasses
 from latent3d.systems.oneshot.models import autoencoder, load_autoencoder
 from latent3d.training.conformers import conformer_loss
-from latent3d.training.latents import fit_codes
+from latent3d.training.latents import fit_latents
 from latent3d.training.loop import TrainingResult, train
 
 
@@ -26,7 +26,7 @@ def fit(
         model = load_autoencoder(parts["autoencoder"], run.device)
         # Every molecule and its mirror image.
         z = torch.stack([encode_conformers(model, conformers, mirror) for mirror in (False, True)], 1)
-        return fit_codes(stage, z.to(run.device), z[:, 0, :0].to(run.device), 1, settings, run)
+        return fit_latents(stage, z.to(run.device), None, 1, settings, run)
     sizes = conformers.batch.atom_counts.numpy()
     known = {
         "kinds": AtomClasses.of(conformers.graphs).kinds,

@@ -4,11 +4,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecule
-from latent3d.diffusion.latent_diffusion import LatentDiffusion
+from latent3d.diffusion.latent_diffusion import LatentPrior
 from latent3d.diffusion.streams import Streams
 from latent3d.systems import Context, Generate, Parts
 from latent3d.systems.chunks import in_chunks
@@ -24,9 +23,8 @@ def generator(parts: Parts, settings: dict[str, Any], context: Context, run: Run
 
 
 def _generate_chunk(
-    model: OneShotAutoencoder, prior: LatentDiffusion, h: dict[str, Any], streams: Streams
+    model: OneShotAutoencoder, prior: LatentPrior, h: dict[str, Any], streams: Streams
 ) -> tuple[list[Molecule], list[str]]:
     """One sample per stream: always a whole chunk, so that shapes and hence bytes never differ."""
-    nothing = torch.zeros(len(streams), 0, device=streams.device)
-    molecules, _ = model.decode(prior.draw(nothing, streams, h["steps"], h["sampler"]))
+    molecules, _ = model.decode(prior.draw(streams, h["steps"], h["sampler"]))
     return molecules, ["ok" if np.isfinite(m.positions).all() else "nan_coordinates" for m in molecules]
