@@ -1,41 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from exact_gaussian import MEAN, STD, ExactGaussian, draws
 
-from latent3d.diffusion.guidance import Autoguided
 from latent3d.diffusion.objectives import OBJECTIVES, Denoiser, NoiseLevel, target, to_x0
 from latent3d.diffusion.samplers import SAMPLERS, sample
 from latent3d.diffusion.schedules import SCHEDULES, cosine, linear, polynomial_2
 from latent3d.diffusion.streams import Streams, stream_seed
-
-MEAN, STD = 1.5, 0.4
-
-
-def draws(count, seed=0):
-    """A source of noise [count, 1], and the list of what it gave."""
-    generator, drawn = torch.Generator().manual_seed(seed), []
-
-    def noise():
-        drawn.append(torch.randn(count, 1, generator=generator))
-        return drawn[-1]
-
-    return noise, drawn
-
-
-class ExactGaussian(nn.Module):
-    """The output that an ideal network would have for data N(MEAN, std^2), under any objective and schedule."""
-
-    def __init__(self, objective, schedule, std=STD):
-        super().__init__()
-        self.objective, self.schedule, self.std = objective, schedule, std
-
-    def forward(self, x, t, condition=None):
-        level = NoiseLevel.at(self.schedule, t)
-        variance = level.alpha**2 * self.std**2 + level.sigma**2
-        x0 = MEAN + level.alpha * self.std**2 / variance * (x - level.alpha * MEAN)
-        eps = (x - level.alpha * x0) / level.sigma.clamp(min=1e-6)
-        return target(self.objective, x0, eps, level.alpha, level.sigma)
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
@@ -160,20 +131,3 @@ def test_an_imperfect_network_still_samples_near_the_data(objective):
     x = sample(denoiser, draws(2000)[0], 50, "ddim")
     assert x.mean().item() == pytest.approx(MEAN, abs=0.25)
     assert x.std().item() == pytest.approx(STD, rel=0.25)
-
-
-@pytest.mark.parametrize("weight", [1.0, 2.0, 3.0])
-def test_autoguidance_narrows_a_gaussian_by_its_closed_form(weight):
-    # In x / alpha and s = sigma / alpha, D_i = mean + std_i^2 / (std_i^2 + s^2) (x - mean), and the probability flow
-    # dx/ds = (x - D) / s has the solution std = std_1 (std_1 / std_2)^(w - 1) at s = 0.
-    strong, weak = 0.4, 0.5
-    denoisers = [Denoiser(ExactGaussian("v", "cosine", std), "v", "cosine") for std in (strong, weak)]
-    drawn = sample(Autoguided(*denoisers, weight), draws(20000)[0], 200, "dpmpp")
-    assert drawn.mean().item() == pytest.approx(MEAN, abs=0.01)
-    assert drawn.std().item() == pytest.approx(strong * (strong / weak) ** (weight - 1), rel=0.02)
-
-
-def test_autoguidance_keeps_to_the_limit_of_predictions():
-    far = Denoiser(ExactGaussian("x0", "cosine", 10.0), "x0", "cosine", limit=2.0)
-    guided = Autoguided(far, Denoiser(ExactGaussian("x0", "cosine", 0.1), "x0", "cosine", limit=2.0), 5.0)
-    assert guided.predict_x0(torch.tensor([[9.0], [-9.0]]), torch.full((2,), 0.3)).tolist() == [[2.0], [-2.0]]
