@@ -24,6 +24,22 @@ def square(number):
     return number**2
 
 
+def die_while_answering(seconds):
+    """An answer of 100 MB, which takes a while to send; its process dies so long after it began to (never, if 0)."""
+    return [bytes(100_000_000), TimerWhenPickled(seconds)]
+
+
+class TimerWhenPickled:
+    """Being pickled, as answers are before they are sent, it sets the timer that ends the process."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def __reduce__(self):
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+        return str, ()
+
+
 def thread_settings(_):
     """What the libraries in a worker read about threads."""
     return [os.environ[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")]

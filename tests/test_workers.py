@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from latent3d.base.workers import Outcome, Workers
-from tasks import process_id, square, thread_settings
+from tasks import die_while_answering, process_id, square, thread_settings
 
 
 def test_results_come_in_the_order_of_the_tasks():
@@ -64,6 +64,26 @@ def test_a_worker_killed_from_outside_is_replaced():
     assert [outcome.status for outcome in outcomes].count("crashed") == 1
     survivors = {outcome.value for outcome in outcomes if outcome.status == "ok"}
     assert len(survivors) == 2 and victims[0] in survivors
+
+
+def test_a_worker_killed_while_it_answers_costs_its_own_task():
+    with Workers(die_while_answering, 2, 30) as workers:
+        outcomes = workers.map([0, 0.001, 0.003, 0.005, 0.01, 0])
+    statuses = [outcome.status for outcome in outcomes]
+    assert statuses[0] == statuses[-1] == "ok" and "crashed" in statuses
+    assert all(len(outcome.value[0]) == 100_000_000 for outcome in outcomes if outcome.status == "ok")
+
+
+def test_a_worker_killed_while_it_is_idle_costs_nothing():
+    with Workers(process_id, 2, 30) as workers:
+        idle = {outcome.value for outcome in workers.map([0, 1])}
+        for pid in idle:
+            os.kill(pid, signal.SIGKILL)
+            while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+        outcomes = workers.map([0, 1, 2])
+    assert [outcome.status for outcome in outcomes] == ["ok"] * 3
+    assert not idle & {outcome.value for outcome in outcomes}
 
 
 def test_a_bug_is_not_taken_for_a_failed_molecule():

@@ -7,11 +7,13 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-from latent3d.data.molecules.bonds import find_bonds, with_smiles_bonds
+from latent3d.base.errors import UserError
+from latent3d.data.molecules.bonds import find_bonds, map_molecules, with_smiles_bonds
 from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.data.molecules.rdkit import canonical_smiles, from_rdkit, to_rdkit
 from latent3d.data.molecules.smiles_match import match_smiles
+from tasks import square
 
 SMILES = ["O", "CC(=O)O", "c1ccoc1", "C#CC1CC1", "[NH3+]CC(=O)[O-]", "C[N+](=O)[O-]", "C1C2C3C1C23", "N#CC=O", "CF"]
 
@@ -96,3 +98,10 @@ def test_number_of_processes_does_not_matter(monkeypatch):
     assert one.bonds_known.all()
     np.testing.assert_array_equal(one.bonds, two.bonds)
     np.testing.assert_array_equal(one.bond_orders, two.bond_orders)
+
+
+def test_a_killed_worker_is_said_not_counted_as_a_molecule(monkeypatch):
+    monkeypatch.setattr("latent3d.data.molecules.bonds.CHUNK", 2)
+    assert map_molecules(square, [3, 1, 4, 1, 5], "squares", 2) == [9, 1, 16, 1, 25]
+    with pytest.raises(UserError, match="A worker process was killed, most likely for lack of memory"):
+        map_molecules(square, [3, 1, -1, 1, 5], "squares", 2)

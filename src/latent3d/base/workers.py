@@ -1,7 +1,9 @@
 """Many molecules on many processes: a worker that dies or hangs costs its own molecule and nothing else.
 
 Workers are spawned, not forked, with one BLAS/OpenMP thread each: two processes of two threads are tens of times
-slower than two of one on small molecules. The standard library's pools wait for ever for a killed worker's task.
+slower than two of one on small molecules. The standard library's pools wait for ever for a killed worker's task, or
+give up all others. The workers of pebble (5.2.3) share one pipe: with one killed every second amid tasks of 30 kB or
+more, none of 5 runs ended (an error, or silence, after one to three kills); here each has its own, and 6 of 6 did.
 """
 
 import contextlib
@@ -103,6 +105,10 @@ class Workers:
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _fill(self, size: int) -> None:
+        """Workers for the next tasks; those that died while they were idle are replaced."""
+        for worker in list(self._workers):
+            if worker.ready and worker.task is None and not worker.process.is_alive():
+                self._drop(worker)
         while len(self._workers) < size:
             self._workers.append(_spawn(self._function))
 
@@ -111,7 +117,7 @@ class Workers:
         if index is None:
             return
         worker.task, worker.deadline = index, time.monotonic() + limit
-        # A worker that died while idle is noticed, and its task counted, when its pipe is read.
+        # A worker that dies just now is noticed, and its task counted, when its pipe is read.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             worker.pipe.send(tasks[index])
 
@@ -136,7 +142,7 @@ class Workers:
     def _answer(self, worker: _Worker) -> Outcome | None:
         try:
             kind, content = worker.pipe.recv()
-        except (EOFError, ConnectionResetError) as error:
+        except (EOFError, OSError) as error:  # before its answer, or in its middle
             self._drop(worker)
             if not worker.ready:
                 raise RuntimeError("A worker process could not start.") from error

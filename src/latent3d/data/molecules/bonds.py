@@ -1,16 +1,13 @@
 """Bonds for many molecules at once, on every core: by their SMILES where one is given, else by perception."""
 
+import math
 import os
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from collections.abc import Callable
 from typing import TypeVar
 
 from latent3d.base.errors import UserError
+from latent3d.base.progress import Progress
+from latent3d.base.workers import Outcome, Workers
 from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.data.molecules.smiles_match import match_smiles
@@ -48,42 +45,34 @@ def map_molecules(
     """`[function(item) for item in items]` on `processes` processes (default: every core), with progress on stderr.
 
     `function` must be importable (a module's function). The result does not depend on the number of processes.
+
+    Raises:
+        UserError: a worker process was killed.
     """
-    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    chunks = [(function, items[start : start + CHUNK]) for start in range(0, len(items), CHUNK)]
     processes = min(processes or len(os.sched_getaffinity(0)), len(chunks))
-    results: list[Result] = []
-    started = reported = time.monotonic()
-    for part in _run(function, chunks, processes):
-        results.extend(part)
-        now = time.monotonic()
-        if now - reported > 5:
-            reported = now
-            rate = len(results) / (now - started)
-            print(
-                f"{what}: {len(results)} of {len(items)} molecules, {rate:.0f}/s, "
-                f"{(len(items) - len(results)) / rate:.0f} s left",
-                file=sys.stderr,
-            )
-    return results
+    progress, done = Progress(what, len(items), "molecules"), 0
 
-
-def _run(function: Callable[[Item], Result], chunks: list[list[Item]], processes: int) -> Iterator[list[Result]]:
-    if processes <= 1:
-        yield from (_each(function, chunk) for chunk in chunks)
-        return
-    # Spawned, not forked: pyarrow and torch may already run threads in this process.
-    with ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts_to_parent) as pool:
-        try:
-            yield from pool.map(_each, [function] * len(chunks), chunks)
-        except BrokenProcessPool as error:
+    def finished(chunk: int, outcome: Outcome) -> None:
+        nonlocal done
+        if outcome.status != "ok":
             raise UserError(
                 "A worker process was killed, most likely for lack of memory. Free some and run this again."
-            ) from error
+            )
+        done += len(outcome.value)
+        progress.show(done)
+
+    if processes > 1:
+        with Workers(_each, processes, math.inf) as workers:
+            parts = [outcome.value for outcome in workers.map(chunks, finished=finished)]
+    else:
+        parts = []
+        for number, chunk in enumerate(chunks):
+            parts.append(_each(chunk))
+            finished(number, Outcome("ok", parts[-1]))
+    return [result for part in parts for result in part]
 
 
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _each(function: Callable[[Item], Result], chunk: list[Item]) -> list[Result]:
-    return [function(item) for item in chunk]
+def _each(chunk: tuple[Callable[[Item], Result], list[Item]]) -> list[Result]:
+    function, items = chunk
+    return [function(item) for item in items]
