@@ -5,28 +5,42 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from latent3d.base.files import read_json
 from latent3d.base.run import Run
 from latent3d.commands import reconstruct as autoencoder
+from latent3d.data.molecules.molecules import from_list
 from latent3d.data.molecules.parquet import write_parquet
-from latent3d.systems import Reconstruction
+from latent3d.systems import Encoded
 
 
 class Stretched:
-    """A system whose conformers are the reference stretched by a tenth along x."""
+    """A system, and its codec, whose conformers are the molecules stretched by a tenth along x."""
+
+    latent_2d, latent_3d = 4, 2
 
     def __init__(self, broken):
         self.broken = broken
 
-    def reconstruct(self, weights, molecules, run):
-        reference = list(molecules)
-        stretched = [replace(m, positions=m.positions * np.float32([1.1, 1, 1])) for m in reference]
+    def codec(self, parts, run):
+        return self
+
+    def encode(self, molecules):
+        latents = {"z_2d": torch.zeros(len(molecules), 4), "z_3d": torch.zeros(len(molecules), 2)}
+        return Encoded(np.arange(len(molecules)), list(molecules), latents, list(molecules))
+
+    def decode(self, latents, generator, given=None):
+        if given is None:
+            return self.graphs
+        self.graphs = from_list(given.read)
+        stretched = [replace(m, positions=m.positions * np.float32([1.1, 1, 1])) for m in given.read]
         for i in self.broken:
-            stretched[i] = replace(reference[i], positions=np.full_like(reference[i].positions, np.nan))
-        changes = {"latent_2d": 4, "latent_3d": 2, "rotation_error": 0.0, "reflection_change": 1.0}
-        index = np.arange(len(reference))
-        return Reconstruction(index, reference, reference, stretched, stretched, **changes)
+            stretched[i] = replace(stretched[i], positions=np.full_like(stretched[i].positions, np.nan))
+        return from_list(stretched)
+
+    def change(self, encoded, turn):
+        return float(torch.det(turn) < 0)
 
 
 @pytest.fixture

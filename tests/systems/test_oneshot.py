@@ -108,11 +108,13 @@ def test_from_training_to_samples(dataset, tmp_path):
     for molecule, expected in zip(part, [whole[i] for i in range(95, 110)], strict=True):
         assert np.array_equal(molecule.positions, expected.positions)
     assert not np.array_equal(generate(asked(range(3), 4)).positions, whole.take(np.arange(3)).positions)
-    found = oneshot.reconstruct(files, dataset.split("test"), Run(0, tmp_path))
-    assert len(found.graphs) == len(found.reference) == len(found.conformers) == len(found.index) > 0
-    assert found.rotation_error < 1e-4
+    codec = oneshot.codec(files, Run(0, tmp_path))
+    encoded = codec.encode(dataset.split("test"))
+    graphs, conformers = (codec.decode(encoded.latents, torch.Generator(), given) for given in (None, encoded))
+    assert len(graphs) == len(encoded.molecules) == len(conformers) == len(encoded.index) > 0
+    assert codec.change(encoded, rotation_matrix(torch.randn(1, 4))[0]) < 1e-4
     # Of what hardly trained networks decode, the places of a graph's atoms are kept.
-    for graph, conformer in zip(found.graphs, found.conformers, strict=True):
+    for graph, conformer in zip(graphs, conformers, strict=True):
         assert np.isfinite(conformer.positions).all()
         if len(graph) == len(conformer):
             assert np.array_equal(graph.positions, conformer.positions)

@@ -9,6 +9,7 @@ from asking import asked
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import from_list
 from latent3d.graphs.point_clouds import elements_of, read_clouds, to_molecules
+from latent3d.nets.alignment import rotation_matrix
 from latent3d.nets.egnn import EGNN
 from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems import Context, load_system
@@ -161,14 +162,17 @@ def test_reconstruction_compares_codes_of_turned_molecules(system, equivariant, 
     test = dataset.split("test")
     test = test.take([i for i, molecule in enumerate(test) if np.isin(molecule.atomic_numbers, elements).all()])
     assert len(test) >= 2
-    found = load_system(system).reconstruct({"autoencoder": quick(system)["autoencoder"]}, test, Run(0, tmp_path))
-    assert list(found.index) == list(range(len(test)))
-    assert [len(m) for m in found.conformers] == list(test.atom_counts)
-    for molecule, decoded in zip(test, found.conformers, strict=True):
+    codec = load_system(system).codec({"autoencoder": quick(system)["autoencoder"]}, Run(0, tmp_path))
+    encoded = codec.encode(test)
+    conformers = codec.decode(encoded.latents, torch.Generator(), encoded)
+    assert list(encoded.index) == list(range(len(test)))
+    assert [len(m) for m in conformers] == list(test.atom_counts)
+    for molecule, decoded in zip(test, conformers, strict=True):
         assert np.array_equal(molecule.bonds, decoded.bonds)
         assert not np.allclose(molecule.positions, decoded.positions)
-    assert found.shuffled is None
-    errors = (found.rotation_error, found.reflection_change)
+    assert "z_3d" not in encoded.latents  # the latents of other molecules have other points
+    rotation = rotation_matrix(torch.randn(1, 4, generator=torch.Generator().manual_seed(0)))[0]
+    errors = [codec.change(encoded, turn) for turn in (rotation, -torch.eye(3))]
     assert max(errors) < 1e-5 if equivariant else min(errors) > 1e-3
 
 

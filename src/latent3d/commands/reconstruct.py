@@ -1,17 +1,20 @@
-"""Reconstruction of held-out molecules by an autoencoder: what its codes carry, measured on the test split."""
+"""Reconstruction of held-out molecules by an autoencoder: what its latents carry, measured on the test split."""
 
 import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from latent3d.base.errors import UserError
 from latent3d.base.files import hash_file, write_json
 from latent3d.base.run import Run, versions
 from latent3d.data.molecules.bonds import map_molecules
-from latent3d.data.molecules.molecules import Molecule
+from latent3d.data.molecules.molecules import Molecule, Molecules
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.evaluation.geometry.reconstruction import aligned_rmsd, bond_length_mae, exact_match_2d, stereocentres
-from latent3d.systems import load_system
+from latent3d.nets.alignment import rotation_matrix
+from latent3d.systems import Codec, Encoded, load_system
 
 _SECONDS_TO_RECONSTRUCT = 0.01  # on one core, with networks of the preset `cpu`
 _SECONDS_TO_COMPARE = 0.003
@@ -23,7 +26,7 @@ def evaluate_autoencoder(system: str, weights: dict[str, Path], data: Path, run:
     Rates count every test molecule: one that the system could not encode is not matched. Geometric values are means
     and medians over the molecules that could be encoded (`n_encoded`), given their true graphs, less those whose
     decoded geometry is not finite: `n_failed_geometry`, which count as failures of chirality. (Heavy atoms and bonds:
-    less molecules without any.) `shuffled` values use the codes z_3d of other molecules. `quantiles`: 0 % to 100 % in
+    less molecules without any.) `shuffled` values use the latents z_3d of other molecules. `quantiles`: 0 % to 100 % in
     steps of 1 %, of the molecules that the geometric values are of.
     """
     molecules = read_parquet(data).split("test")
@@ -33,9 +36,16 @@ def evaluate_autoencoder(system: str, weights: dict[str, Path], data: Path, run:
         "smallest networks",
         file=sys.stderr,
     )
-    found = load_system(system).reconstruct(weights, molecules, run)
-    shuffled = found.shuffled or [None] * len(found.reference)
-    items = list(zip(found.reference, found.graphs, found.conformers, shuffled, strict=True))
+    codec = load_system(system).codec(weights, run)
+    encoded = codec.encode(molecules)
+    if not len(encoded.index):
+        raise UserError("The dataset has no molecule with a usable bond graph. Check its bonds and hydrogens.")
+    generator, again = (torch.Generator().manual_seed(run.seed) for _ in range(2))
+    conformers = codec.decode(encoded.latents, generator, encoded)
+    shuffled = _of_other_latents(codec, encoded, generator, again)
+    rotation = rotation_matrix(torch.randn(1, 4, generator=generator))[0]
+    graphs = codec.decode(encoded.latents, generator)
+    items = list(zip(encoded.molecules, graphs, conformers, shuffled, strict=True))
     seconds = len(items) * _SECONDS_TO_COMPARE
     print(f"{system}: comparing {len(items)} molecules, about {seconds:.0f} s on one core", file=sys.stderr)
     compared = np.array(map_molecules(_compare, items, "comparing", 1), float).reshape(len(items), 10)
@@ -51,20 +61,20 @@ def evaluate_autoencoder(system: str, weights: dict[str, Path], data: Path, run:
         "rmsd_all_shuffled": _mean(every_shuffled),
         "chirality_recovered": alike.sum() / centres.sum() if centres.sum() else None,
         "chirality_recovered_shuffled": alike_shuffled.sum() / centres.sum()
-        if centres.sum() and found.shuffled
+        if centres.sum() and "z_3d" in encoded.latents
         else None,
         "n_stereocentres": int(centres.sum()),
-        "latent_2d": found.latent_2d,
-        "latent_3d": found.latent_3d,
-        "rotation_error": found.rotation_error,
-        "reflection_change": found.reflection_change,
+        "latent_2d": codec.latent_2d,
+        "latent_3d": codec.latent_3d,
+        "rotation_error": codec.change(encoded, rotation),
+        "reflection_change": codec.change(encoded, -torch.eye(3)),
     }
     write_json(
         out,
         {
             "schema_version": 1,
             "n": len(molecules),
-            "n_encoded": len(found.index),
+            "n_encoded": len(encoded.index),
             "n_failed_geometry": int(failed.sum()),
             "values": {name: _number(value) for name, value in values.items()},
             "quantiles": {
@@ -80,6 +90,20 @@ def evaluate_autoencoder(system: str, weights: dict[str, Path], data: Path, run:
             },
         },
     )
+
+
+def _of_other_latents(
+    codec: Codec, encoded: Encoded, generator: torch.Generator, again: torch.Generator
+) -> Molecules | list[None]:
+    """Conformers of the true graphs from z_3d of other molecules; None where one latent tells both.
+
+    `again` gives a decoder the random numbers that it had for the molecules' own latents.
+    """
+    if "z_3d" not in encoded.latents:
+        return [None] * len(encoded.index)
+    z_3d = encoded.latents["z_3d"]
+    others = torch.randperm(len(z_3d), generator=generator).to(z_3d.device)
+    return codec.decode({**encoded.latents, "z_3d": z_3d[others]}, again, encoded)
 
 
 def _compare(item: tuple[Molecule, Molecule, Molecule, Molecule | None]) -> tuple[float, ...]:

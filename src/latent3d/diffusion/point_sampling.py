@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from latent3d.data.molecules.molecules import EMPTY, Molecule
+from latent3d.data.molecules.status import coordinate_status
 from latent3d.diffusion.model import PredictsX0
 from latent3d.diffusion.points import PointCondition, without_gravity
 from latent3d.diffusion.samplers import sample as sample_states
@@ -41,7 +42,7 @@ def sample_points(
         clouds = _sample_batch(model, decode, features, counts[rows], settings, streams.take(rows))
         for row, molecule in zip(rows, to_molecules(clouds), strict=True):
             molecules[row] = molecule
-    return molecules, ["ok" if np.isfinite(molecule.positions).all() else "nan_coordinates" for molecule in molecules]
+    return molecules, list(map(coordinate_status, molecules))
 
 
 def _sample_batch(

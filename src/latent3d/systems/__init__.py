@@ -1,11 +1,7 @@
 """Generative systems: one folder each. The contract that all of them keep, and access by name.
 
 A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `plan.SystemDefaults`) and the functions of
-`System`. Systems that state `uses: {encode: ...}` have one or two more:
-
-    reconstruct(parts, molecules, run) -> Reconstruction
-    interpolate(parts, molecules, places, run) -> (frames, status)     (`uses: {interpolate: ...}`)
-        Decode the path between the codes of molecules 0 and 1, 2 and 3, ... at the places 0 to 1.
+`System`.
 """
 
 from __future__ import annotations
@@ -25,6 +21,8 @@ from latent3d.base.validation import suggest
 from latent3d.data.molecules.molecules import Molecule, Molecules
 
 if TYPE_CHECKING:  # the plan of an experiment reads names here and never imports torch
+    import torch
+
     from latent3d.training.loop import TrainingResult
 
 Parts = Mapping[str, Path]
@@ -54,6 +52,60 @@ class Context:
     source: Molecules | None = None
 
 
+Latents = Mapping[str, "torch.Tensor"]
+"""Latents of M molecules by name, [M, ...] each: `z_2d` tells the graph and `z_3d` its conformation; `z`, of systems in
+which one latent tells both."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a codec makes of molecules.
+
+    Attributes:
+        index: [M] rows of those that could be encoded, among those given.
+        molecules: [M] these, in the codec's own order of atoms.
+        latents: of these.
+        read: the same as the codec reads them.
+    """
+
+    index: np.ndarray
+    molecules: list[Molecule]
+    latents: Latents
+    read: Any
+
+
+class Codec(Protocol):
+    """Encoder and decoder of a system, loaded.
+
+    Attributes:
+        latent_2d: how many numbers tell the graph of a molecule, and, where one latent tells both, its conformation.
+        latent_3d: how many tell its conformation alone (of points: of as many as the largest training molecule has).
+    """
+
+    latent_2d: int
+    latent_3d: int
+
+    def encode(self, molecules: Molecules) -> Encoded:
+        """Latents of the molecules that have a place in them."""
+
+    def decode(self, latents: Latents, generator: torch.Generator, given: Encoded | None = None) -> Molecules:
+        """Molecules of latents, with the column `status`.
+
+        Args:
+            latents: [M, ...] each.
+            generator: on the CPU, of the random numbers that a decoder may read.
+            given: M encoded molecules: their conformers are decoded, from their graphs and the latents; of systems that
+                decode atoms and coordinates at once, the coordinates of the same places, whatever atoms are decoded
+                there. None: the graphs are decoded, too.
+        """
+
+    def change(self, encoded: Encoded, turn: torch.Tensor) -> float:
+        """Mean relative change of the latents of coordinates when an orthogonal matrix [3, 3] turns the molecules.
+
+        Latents that turn with the molecules (points) are turned back before.
+        """
+
+
 class System(Protocol):
     """What the module of every system gives."""
 
@@ -68,34 +120,8 @@ class System(Protocol):
     def generator(self, parts: Parts, settings: dict[str, Any], context: Context, run: Run) -> Generate:
         """Load once what sampling needs; what is given answers requests, chunk by chunk."""
 
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """What an autoencoder makes of R held-out molecules.
-
-    Attributes:
-        index: [R] rows of the molecules that could be encoded, among those given.
-        reference: the molecules themselves, in the system's own atom order.
-        graphs: decoded from z_2d (positions NaN).
-        conformers: decoded from z_3d and the true graph, in the atom order of `reference` (of one code for both: the
-            decoded coordinates of the same places, whatever atoms were decoded there).
-        shuffled: the same with the codes z_3d of other molecules: what the code adds to the graph; None where codes
-            cannot be exchanged.
-        latent_2d, latent_3d: code widths (of points: for as many as the largest training molecule has atoms; of one
-            code for both, its width and 0).
-        rotation_error, reflection_change: mean relative change of z_3d under a rotation, and under reflection (of
-            points: after turning them back).
-    """
-
-    index: np.ndarray
-    reference: list[Molecule]
-    graphs: list[Molecule]
-    conformers: list[Molecule]
-    shuffled: list[Molecule] | None
-    latent_2d: int
-    latent_3d: int
-    rotation_error: float
-    reflection_change: float
+    def codec(self, parts: Parts, run: Run) -> Codec:
+        """Load the encoder and decoder of a system that states `uses: {encode: ...}`."""
 
 
 def system_names() -> list[str]:

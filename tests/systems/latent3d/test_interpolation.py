@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from latent3d.base.run import Run
-from latent3d.commands.interpolate import PLACES, write_interpolation
+from latent3d.commands.interpolate import PLACES, interpolate, write_interpolation
 from latent3d.data.molecules.molecules import from_list
 from latent3d.data.molecules.parquet import read_metadata, read_parquet, write_parquet
 from latent3d.data.molecules.rdkit import canonical_smiles, to_rdkit
 from latent3d.graphs.molecular_graphs import canonical_graph
 from latent3d.plan import Row, hyperparameters
-from latent3d.systems.latent3d import interpolate, reconstruct
+from latent3d.systems.latent3d import codec
 from latent3d.systems.latent3d.grammar import Grammar
 from latent3d.systems.latent3d.models import geometric_autoencoder, topological_autoencoder
 from latent3d.training.weights import write_weights
@@ -48,17 +48,18 @@ def smiles(frames):
 
 
 def test_ends_are_what_the_codes_of_the_molecules_decode_to(weights, molecules, tmp_path):
-    run = Run(0, tmp_path)
+    of_weights = codec(weights, Run(0, tmp_path))
     ends = from_list(molecules)
-    frames, status = interpolate(weights, ends, np.array([0.0, 1.0]), run)
+    frames, status = interpolate(of_weights, ends, np.array([0.0, 1.0]), 0)
     assert status == ["ok"] * len(molecules)
-    assert smiles(frames) == smiles(reconstruct(weights, ends, run).graphs)
+    latents = of_weights.encode(ends).latents
+    assert smiles(frames) == smiles(of_weights.decode(latents, torch.Generator()))
 
 
 def test_a_path_back_has_the_same_frames_and_one_to_itself_stands_still(weights, molecules, tmp_path):
     a, b = molecules[0], molecules[1]
     places = np.linspace(0, 1, 5)
-    frames, _ = interpolate(weights, from_list([a, b, b, a, a, a]), places, Run(0, tmp_path))
+    frames, _ = interpolate(codec(weights, Run(0, tmp_path)), from_list([a, b, b, a, a, a]), places, 0)
     there, back, still = frames[:5], frames[5:10], frames[10:]
     assert smiles(there) == smiles(back)[::-1]
     for one, other in zip(there, back[::-1], strict=True):
@@ -71,10 +72,10 @@ def test_a_pair_with_a_molecule_that_has_no_place_in_the_codes_fails_by_name_alo
     weights, molecules, from_smiles, tmp_path
 ):
     ends = from_list([molecules[0], from_smiles("c1ccccc1"), molecules[0], molecules[1]])
-    frames, status = interpolate(weights, ends, np.array([0.0, 0.5, 1.0]), Run(0, tmp_path))
+    frames, status = interpolate(codec(weights, Run(0, tmp_path)), ends, np.array([0.0, 0.5, 1.0]), 0)
     assert status == ["not_encoded"] * 3 + ["ok"] * 3
     assert [len(frame) > 0 for frame in frames] == [False] * 3 + [True] * 3
-    alone, _ = interpolate(weights, from_list(molecules[:2]), np.array([0.0, 0.5, 1.0]), Run(0, tmp_path))
+    alone, _ = interpolate(codec(weights, Run(0, tmp_path)), from_list(molecules[:2]), np.array([0.0, 0.5, 1.0]), 0)
     assert smiles(frames[3:]) == smiles(alone)
 
 
@@ -93,3 +94,9 @@ def test_the_file_holds_pairs_of_test_molecules_with_the_path_between(weights, d
     np.testing.assert_allclose(table["place"][table["origin"] == "decoded"], np.tile(PLACES, 2))
     assert table["place"][table["origin"] == "held_out"].isna().all()
     assert set(read_metadata(tmp_path / "a.parquet")["weights_sha256"]) == {"topology", "geometry"}
+
+
+def test_ends_that_have_no_place_at_all(weights, from_smiles, tmp_path):
+    ends = from_list([from_smiles("c1ccccc1")] * 2)
+    frames, status = interpolate(codec(weights, Run(0, tmp_path)), ends, np.array([0.0, 1.0]), 0)
+    assert status == ["not_encoded"] * 2 and not any(map(len, frames))

@@ -10,6 +10,7 @@ from asking import asked
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
 from latent3d.graphs.molecular_graphs import canonical_graph
+from latent3d.nets.alignment import rotation_matrix
 from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems import Context, load_system
 from latent3d.systems.ldm3dg import sampling
@@ -112,15 +113,21 @@ def test_a_plane_drawing_is_other_coordinates_for_the_same_graphs(trained, datas
 def test_reconstruction(name, trained, dataset, tmp_path):
     train = dataset.split("train")  # what the vocabulary can express
     files = {stage: trained(name)[stage] for stage in ("topology", "geometry")}
-    found = load_system(ROWS[name][0]).reconstruct(files, train, Run(0, tmp_path))
-    assert list(found.index) == list(range(len(train)))
-    assert (found.latent_2d, found.latent_3d) == (4, 6)
+    codec = load_system(ROWS[name][0]).codec(files, Run(0, tmp_path))
+    encoded = codec.encode(train)
+    assert list(encoded.index) == list(range(len(train)))
+    assert (codec.latent_2d, codec.latent_3d) == (4, 6)
+    assert [z.shape for z in encoded.latents.values()] == [(len(train), 4), (len(train), 6)]
     # Distances alone: neither turning nor mirroring a molecule changes its code.
-    assert found.rotation_error < 1e-4 and found.reflection_change < 1e-4
-    for molecule, made, other in zip(found.reference, found.conformers, found.shuffled, strict=True):
+    for turn in (rotation_matrix(torch.randn(1, 4))[0], -torch.eye(3)):
+        assert codec.change(encoded, turn) < 1e-4
+    others = {**encoded.latents, "z_3d": encoded.latents["z_3d"].roll(1, 0)}
+    conformers, shuffled = (codec.decode(z, torch.Generator(), encoded) for z in (encoded.latents, others))
+    for molecule, made, other in zip(encoded.molecules, conformers, shuffled, strict=True):
         assert np.array_equal(molecule.bonds, made.bonds)
         assert np.isfinite(made.positions).all() and np.isfinite(other.positions).all()
-    assert len(found.graphs) == len(train) and all(graph.bonds is not None for graph in found.graphs)
+    graphs = codec.decode(encoded.latents, torch.Generator())
+    assert len(graphs) == len(train) and all(graph.bonds is not None for graph in graphs)
 
 
 def test_the_released_codes_are_raw_and_most_directions_of_z_2d_are_not_decoded(trained, dataset, tmp_path):

@@ -2,7 +2,9 @@
 
 import sys
 
-from latent3d.data.molecules.molecules import Molecules
+import numpy as np
+
+from latent3d.data.molecules.molecules import Molecule, Molecules
 
 USABLE_STATUSES = ("ok", "ff_unconverged")
 """Sample statuses that leave a molecule to be judged. An unconverged relaxation is kept and judged as it stands."""
@@ -16,6 +18,11 @@ FAILURES = frozenset(
     ]
 )
 """Sample statuses that are failures."""
+
+
+def coordinate_status(molecule: Molecule) -> str:
+    """The status of a molecule that was decoded: `ok`, unless a coordinate is not finite."""
+    return "ok" if np.isfinite(molecule.positions).all() else "nan_coordinates"
 
 
 def sample_status(molecules: Molecules) -> list[str]:

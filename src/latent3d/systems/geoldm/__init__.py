@@ -3,10 +3,11 @@
 from functools import partial
 
 from latent3d.nets.egnn import EGNN
-from latent3d.systems.geoldm import fitting, reconstruction, sampling
+from latent3d.systems.geoldm import fitting, sampling
+from latent3d.systems.geoldm.codec import PointCodec
 
 fit = partial(fitting.fit, EGNN)
 generator = partial(sampling.generator, EGNN)
-reconstruct = partial(reconstruction.reconstruct, EGNN)
+codec = partial(PointCodec, EGNN)
 
-__all__ = ["fit", "generator", "reconstruct"]
+__all__ = ["codec", "fit", "generator"]

@@ -3,10 +3,11 @@
 from functools import partial
 
 from latent3d.nets.egnn import GNN
-from latent3d.systems.geoldm import fitting, reconstruction, sampling
+from latent3d.systems.geoldm import fitting, sampling
+from latent3d.systems.geoldm.codec import PointCodec
 
 fit = partial(fitting.fit, GNN)
 generator = partial(sampling.generator, GNN)
-reconstruct = partial(reconstruction.reconstruct, GNN)
+codec = partial(PointCodec, GNN)
 
-__all__ = ["fit", "generator", "reconstruct"]
+__all__ = ["codec", "fit", "generator"]

@@ -1,9 +1,9 @@
 """Whole datasets through the geometric autoencoder, in batches of molecules of similar size."""
 
-import numpy as np
 import torch
 
 from latent3d.data.molecules.molecules import EMPTY, Molecule
+from latent3d.data.molecules.status import coordinate_status
 from latent3d.graphs.conformers import BATCH, by_size
 from latent3d.graphs.molecular_graphs import Graph, pad_graphs
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
@@ -39,5 +39,5 @@ def decode_usable(
     status = ["decode_failed"] * len(graphs)
     for i, molecule in zip(usable, decode_conformers(model, found, z, decodings), strict=True):
         molecules[i] = molecule
-        status[i] = "ok" if np.isfinite(molecule.positions).all() else "nan_coordinates"
+        status[i] = coordinate_status(molecule)
     return molecules, status

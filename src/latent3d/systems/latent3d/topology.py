@@ -173,4 +173,9 @@ def encode_graphs(model: TopologicalAutoencoder, graphs: list[Graph], batch_size
     device = next(model.parameters()).device
     batches = [graphs[i : i + batch_size] for i in range(0, len(graphs), batch_size)]
     with torch.no_grad():
-        return torch.cat([model.encode(pad_graphs(b).heavy().to(device)).cpu() for b in batches])
+        return torch.cat(
+            [
+                torch.zeros(0, model.code.latent),
+                *(model.encode(pad_graphs(b).heavy().to(device)).cpu() for b in batches),
+            ]
+        )

@@ -4,13 +4,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from rdkit import rdBase
 
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import EMPTY, Molecule
+from latent3d.data.molecules.status import coordinate_status
 from latent3d.diffusion.streams import Streams
 from latent3d.systems import Context, Generate, Parts
 from latent3d.systems.chunks import in_chunks
@@ -65,5 +65,5 @@ def _generate_chunk(
         found = decode_conformers(geometry, graphs, z_3d[rows], torch.cat(starts))
         for row, x in zip(graphs.index.tolist(), found, strict=True):
             molecules[row] = replace(decoded[row], positions=x)
-            status[row] = "ok" if np.isfinite(x).all() else "nan_coordinates"
+            status[row] = coordinate_status(molecules[row])
     return molecules, status

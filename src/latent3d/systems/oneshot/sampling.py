@@ -3,10 +3,9 @@
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecule
+from latent3d.data.molecules.status import coordinate_status
 from latent3d.diffusion.latent_diffusion import LatentPrior
 from latent3d.diffusion.streams import Streams
 from latent3d.systems import Context, Generate, Parts
@@ -27,4 +26,4 @@ def _generate_chunk(
 ) -> tuple[list[Molecule], list[str]]:
     """One sample per stream: always a whole chunk, so that shapes and hence bytes never differ."""
     molecules, _ = model.decode(prior.draw(streams, h["steps"], h["sampler"]))
-    return molecules, ["ok" if np.isfinite(m.positions).all() else "nan_coordinates" for m in molecules]
+    return molecules, list(map(coordinate_status, molecules))
