@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from rdkit import Chem, rdBase
+from rdkit import rdBase
 
 from latent3d.base.errors import UserError
 from latent3d.base.files import hash_file
@@ -18,8 +18,9 @@ from latent3d.data.molecules.bonds import find_bonds, map_molecules
 from latent3d.data.molecules.molecules import ELEMENTS, Molecule, Molecules, from_list
 from latent3d.data.molecules.parquet import read_metadata, write_parquet
 from latent3d.data.molecules.perception import MAX_ATOMS
-from latent3d.data.molecules.rdkit import canonical_smiles, is_tangled, sanitised
+from latent3d.data.molecules.rdkit import canonical_smiles, is_tangled
 from latent3d.data.molecules.read import read_molecules
+from latent3d.data.molecules.verdict import judge_graph
 from latent3d.plan import parse_dataset
 
 SPLITS = ("train", "valid", "test")
@@ -145,16 +146,10 @@ def usable(item: tuple[Molecule, Any]) -> Usable:
     if is_tangled(len(molecule), len(molecule.bonds)):
         return Usable("sanitise_failed")
     with rdBase.BlockLogs():
-        mol = sanitised(molecule)
-    if mol is None:
-        return Usable("sanitise_failed")
-    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
-        return Usable("radical")
-    if len(Chem.GetMolFrags(mol)) > 1:
-        return Usable("fragments")
-    if (molecule.atomic_numbers.sum(dtype=int) - molecule.formal_charges.sum(dtype=int)) % 2:
-        return Usable("odd_electrons")
-    return Usable("ok", molecule, canonical_smiles(mol))
+        verdict = judge_graph(molecule, may_be_charged=True)
+    if verdict.status != "ok":
+        return Usable(verdict.status)
+    return Usable("ok", molecule, canonical_smiles(verdict.mol))
 
 
 def _parse_settings(settings: str, file: Path) -> Any:

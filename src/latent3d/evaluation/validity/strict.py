@@ -12,8 +12,9 @@ from rdkit import Chem, rdBase
 
 from latent3d.data.molecules.molecules import ELEMENTS, Molecule, Molecules
 from latent3d.data.molecules.perception import MAX_ATOMS, perceive_bonds
-from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
+from latent3d.data.molecules.rdkit import canonical_smiles
 from latent3d.data.molecules.status import USABLE_STATUSES
+from latent3d.data.molecules.verdict import GraphVerdict, judge_graph
 from latent3d.evaluation.pairs import close_pairs
 
 MIN_DISTANCE = 0.5
@@ -61,53 +62,29 @@ def strict_validity(
     sample_status = ["ok"] * len(samples) if sample_status is None else list(sample_status)
     faults, has_graph = _without_graphs(samples, elements, sample_status, coordinates)
     with rdBase.BlockLogs():
-        verdicts = [
-            judge_graph(molecule) if sound else GraphVerdict(fault, _without_bonds(molecule), None, False)
+        judged = [
+            _judge(molecule) if sound else (_without_bonds(molecule), GraphVerdict(fault))
             for molecule, sound, fault in zip(samples, has_graph, faults, strict=True)
         ]
+        verdicts = [verdict for _, verdict in judged]
         status = [verdict.status if fault == "ok" else fault for verdict, fault in zip(verdicts, faults, strict=True)]
         return StrictValidity(
             status,
             [canonical_smiles(v.mol) if s == "ok" else None for v, s in zip(verdicts, status, strict=True)],
-            [verdict.graph for verdict in verdicts],
+            [graph for graph, _ in judged],
             [verdict.mol for verdict in verdicts],
             [verdict.mol is not None for verdict in verdicts],
             [verdict.connected for verdict in verdicts],
         )
 
 
-@dataclass(frozen=True)
-class GraphVerdict:
-    """What the graph of one molecule is worth; its attributes are as in `StrictValidity`."""
-
-    status: str
-    graph: Molecule
-    mol: Chem.Mol | None
-    connected: bool
-
-
-def judge_graph(molecule: Molecule) -> GraphVerdict:
-    """Verdict on a molecule (of at least one atom) by its graph, which is perceived from coordinates where unknown."""
+def _judge(molecule: Molecule) -> tuple[Molecule, GraphVerdict]:
+    """The graph that a molecule (of at least one atom) has, else the perceived one; and its verdict."""
     if molecule.bonds is None:
         molecule, status = perceive_bonds(molecule)
         if status != "ok":
-            return GraphVerdict(status, molecule, None, False)
-    mol = sanitised(molecule)
-    if mol is None:
-        return GraphVerdict("sanitise_failed", molecule, None, False)
-    connected = len(Chem.GetMolFrags(mol)) == 1
-    charge = int(molecule.formal_charges.sum(dtype=int))
-    if any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
-        status = "radical"
-    elif not connected:
-        status = "fragments"
-    elif charge != 0:
-        status = "charged"
-    elif (int(molecule.atomic_numbers.sum(dtype=int)) - charge) % 2:
-        status = "odd_electrons"
-    else:
-        status = "ok"
-    return GraphVerdict(status, molecule, mol, connected)
+            return molecule, GraphVerdict(status)
+    return molecule, judge_graph(molecule)
 
 
 def _overlapping(molecules: Molecules) -> np.ndarray:
