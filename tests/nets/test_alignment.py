@@ -2,6 +2,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
+from latent3d.data.molecules import alignment
 from latent3d.nets.alignment import aligned_square_error, kabsch_align
 
 
@@ -45,6 +46,21 @@ def test_degenerate_sets_stay_finite():
     line = torch.zeros(2, 4, 3)
     line[0, :, 0] = torch.arange(4.0)  # collinear; the second set is a single point repeated
     mask = torch.ones(2, 4, dtype=torch.bool)
-    aligned = kabsch_align(line, line.flip(2), mask)
+    aligned = kabsch_align(line.flip(2), line, mask)
     assert torch.isfinite(aligned).all()
     torch.testing.assert_close(aligned[0], line[0], atol=1e-4, rtol=1e-4)
+
+
+def test_both_implementations_move_the_mobile_onto_the_target():
+    mobile, target = points(0), points(1) + 5
+    ours = kabsch_align(mobile, target, torch.ones(8, 9, dtype=torch.bool))
+    for i in range(8):
+        theirs = alignment.kabsch_align(mobile[i].double().numpy(), target[i].double().numpy(), np.arange(9))
+        np.testing.assert_allclose(ours[i].numpy(), theirs, atol=1e-5)
+        rmsd = alignment.kabsch_rmsd(mobile[i, None].double().numpy(), target[i].double().numpy())[0]
+        np.testing.assert_allclose(np.sqrt(((theirs - target[i].numpy()) ** 2).sum(-1).mean()), rmsd, rtol=1e-6)
+        # It keeps its shape and takes the target's place.
+        np.testing.assert_allclose(
+            np.linalg.norm(theirs[0] - theirs[5]), torch.linalg.norm(mobile[i, 0] - mobile[i, 5]), rtol=1e-5
+        )
+        np.testing.assert_allclose(theirs.mean(0), target[i].mean(0), atol=1e-5)

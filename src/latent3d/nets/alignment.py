@@ -6,30 +6,30 @@ from latent3d.nets.precision import full_precision
 
 
 def kabsch_align(mobile: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """`target` centred, rotated and moved onto `mobile` (proper rotation, least squares): [B, N, 3].
+    """`mobile` rotated and moved onto `target` (proper rotation, least squares): [B, N, 3], padding at zero.
 
-    Horn's quaternion method (J. Opt. Soc. Am. A 4, 629, 1987): the rotation is the leading eigenvector of a symmetric
-    4x4 matrix. It is found by squaring the matrix, which needs no SVD (slow in batches on a GPU). No gradient flows
-    through the rotation.
+    As `data.molecules.alignment.kabsch_align`, for batches. Horn's quaternion method (J. Opt. Soc. Am. A 4, 629, 1987):
+    the rotation is the leading eigenvector of a symmetric 4x4 matrix. It is found by squaring the matrix, which needs
+    no SVD (slow in batches on a GPU). No gradient flows through the rotation.
 
     Args:
         mobile: [B, N, 3].
         target: [B, N, 3].
         mask: [B, N] True for atoms.
     """
-    weight = mask[..., None].to(mobile.dtype)
+    weight = mask[..., None].to(target.dtype)
     count = weight.sum(1, keepdim=True).clamp(min=1)
-    centre = (mobile * weight).sum(1, keepdim=True) / count
-    target = (target - (target * weight).sum(1, keepdim=True) / count) * weight
+    centre = (target * weight).sum(1, keepdim=True) / count
+    mobile = (mobile - (mobile * weight).sum(1, keepdim=True) / count) * weight
     with torch.no_grad():
-        rotation = _rotation(target.double(), ((mobile - centre) * weight).double()).to(mobile.dtype)
-    with full_precision(target):
-        return (target @ rotation.transpose(1, 2) + centre) * weight
+        rotation = _rotation(mobile.double(), ((target - centre) * weight).double()).to(target.dtype)
+    with full_precision(mobile):
+        return (mobile @ rotation.transpose(1, 2) + centre) * weight
 
 
 def aligned_square_error(predicted: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """[B] mean square distance after superposition, angstrom^2."""
-    square = ((kabsch_align(predicted, target, mask) - predicted) ** 2).sum(-1) * mask
+    """[B] mean square distance after the target was laid on the prediction, angstrom^2."""
+    square = ((kabsch_align(target, predicted, mask) - predicted) ** 2).sum(-1) * mask
     return square.sum(1) / mask.sum(1)
 
 

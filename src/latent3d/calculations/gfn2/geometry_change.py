@@ -41,8 +41,8 @@ def geometry_change(molecule: Molecule, positions: np.ndarray) -> GeometryChange
     before = molecule.positions.astype(float)
     changes = _internal_changes(graph, positions)
     return GeometryChange(
-        rmsd_heavy=float(kabsch_rmsd(before[heavy], positions[None, heavy])[0]) if heavy.any() else np.nan,
-        rmsd_all=float(kabsch_rmsd(before, positions[None])[0]),
+        rmsd_heavy=float(kabsch_rmsd(positions[None, heavy], before[heavy])[0]) if heavy.any() else np.nan,
+        rmsd_all=float(kabsch_rmsd(positions[None], before)[0]),
         bond_change=_mean(changes["bond_length"]),
         angle_change=_mean(changes["bond_angle"]),
         torsion_change=_mean(np.minimum(changes["torsion"], 360 - changes["torsion"])),

@@ -54,8 +54,8 @@ def strain(molecule: Molecule) -> Strain:
     heavy = molecule.atomic_numbers > 1  # never none: MMFF has no type for hydrogen alone
     return Strain(
         strain=energy_raw - energy,
-        rmsd_heavy=float(kabsch_rmsd(raw[heavy], minimum[None, heavy])[0]),
-        rmsd_all=float(kabsch_rmsd(raw, minimum[None])[0]),
+        rmsd_heavy=float(kabsch_rmsd(minimum[None, heavy], raw[heavy])[0]),
+        rmsd_all=float(kabsch_rmsd(minimum[None], raw)[0]),
     )
 
 

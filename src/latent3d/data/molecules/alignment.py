@@ -3,18 +3,10 @@
 import numpy as np
 
 
-def kabsch_rmsd(reference: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """RMSD after the optimal proper rotation (Kabsch 1976, 1978).
-
-    Args:
-        reference: [N, 3].
-        predicted: [K, N, 3].
-
-    Returns:
-        [K].
-    """
-    x = reference - reference.mean(axis=0)
-    y = predicted - predicted.mean(axis=1, keepdims=True)
+def kabsch_rmsd(mobile: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """[K] RMSD of each of `mobile` [K, N, 3] to `target` [N, 3] after the optimal proper rotation."""
+    x = target - target.mean(axis=0)
+    y = mobile - mobile.mean(axis=1, keepdims=True)
     covariance = np.einsum("kni,nj->kij", y, x)
     singular = np.linalg.svd(covariance, compute_uv=False)  # [K, 3]
     # A negative determinant means that a reflection would align better: the smallest value then counts against.
@@ -23,8 +15,9 @@ def kabsch_rmsd(reference: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return np.sqrt(squared.clip(min=0) / len(x))
 
 
-def kabsch_align(reference: np.ndarray, predicted: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """`predicted` [N, 3] moved by the proper rotation that best lays `fitted` [K, 3] on `reference` [K, 3]."""
-    u, _, vt = np.linalg.svd((fitted - fitted.mean(axis=0)).T @ (reference - reference.mean(axis=0)))
+def kabsch_align(mobile: np.ndarray, target: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """`mobile` [N, 3] rotated and moved so that its `rows` [K] lie best on `target` [K, 3]: [N, 3]."""
+    fitted = mobile[rows]
+    u, _, vt = np.linalg.svd((fitted - fitted.mean(axis=0)).T @ (target - target.mean(axis=0)))
     u[:, 2] *= np.sign(np.linalg.det(u @ vt))
-    return (predicted - fitted.mean(axis=0)) @ u @ vt + reference.mean(axis=0)
+    return (mobile - fitted.mean(axis=0)) @ u @ vt + target.mean(axis=0)

@@ -42,12 +42,12 @@ def aligned_rmsd(reference: Molecule, predicted: Molecule) -> tuple[float, float
     graph = _symmetry_graph(reference)
     heavy = np.flatnonzero(reference.atomic_numbers > 1)
     skeletons = automorphisms(_heavy_part(graph, heavy)) if len(heavy) else np.zeros((1, 0), int)
-    rmsd_heavy = kabsch_rmsd(x[heavy], y[heavy][skeletons]).min() if len(heavy) else float("nan")
+    rmsd_heavy = kabsch_rmsd(y[heavy][skeletons], x[heavy]).min() if len(heavy) else float("nan")
     mappings = automorphisms(graph)
     if len(mappings) > MAX_AUTOMORPHISMS and len(heavy) > 2:
         alternated = [_alternate_hydrogens(graph, heavy, heavy[skeleton], x, y) for skeleton in skeletons]
         mappings = np.concatenate([mappings, alternated])
-    return float(rmsd_heavy), float(kabsch_rmsd(x, y[mappings]).min())
+    return float(rmsd_heavy), float(kabsch_rmsd(y[mappings], x).min())
 
 
 def automorphisms(graph: Chem.Mol) -> np.ndarray:
@@ -127,7 +127,7 @@ def _alternate_hydrogens(
     ]
     mapping = np.arange(len(x))
     mapping[heavy] = images
-    moved = kabsch_align(x[heavy], y, y[images])
+    moved = kabsch_align(y, x[heavy], images)
     for _ in range(rounds):
         previous = mapping.copy()
         for atom, image in zip(heavy.tolist(), images.tolist(), strict=True):
@@ -137,5 +137,5 @@ def _alternate_hydrogens(
             mapping[own[rows]] = theirs[columns]
         if (mapping == previous).all():
             break
-        moved = kabsch_align(x, y, y[mapping])
+        moved = kabsch_align(y, x, mapping)
     return mapping
