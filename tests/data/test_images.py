@@ -54,6 +54,8 @@ def test_images_of_different_shapes_do_not_mix(images):
         concatenate([images, other])
     with pytest.raises(ValueError, match="tell its shape"):
         from_list(Images, [{"pixels": None}])
+    with pytest.raises(ValueError, match=r"'pixels' has the shape \(5, 4\)"):
+        from_list(Images, [{"pixels": np.zeros((5, 4))}])
 
 
 def test_a_file_of_another_kind_is_refused(images, molecules_file, tmp_path):

@@ -212,6 +212,9 @@ def test_values_that_do_not_fit_each_other_are_refused():
     record = random_record(np.random.default_rng(0), Chains.schema) | {"map": np.zeros((OPEN, 2), np.uint16)}
     with pytest.raises(ValueError, match="not as many 'frames' as there are beads"):
         from_list(Chains, [{**record, "frames": np.zeros((9, 2, 3))}])
+    link = {"links": np.zeros((1, 2)), "strengths": None}
+    with pytest.raises(ValueError, match="'strengths' is None in records where others of 'links' are not"):
+        from_list(Chains, [{**record, **link}])
 
 
 @each_kind

@@ -174,7 +174,7 @@ def _fields_of_file(path: Path, schema: Schema, names: list[str], metadata: dict
 
 def _with_shape(path: Path, field: Field, metadata: dict[str, Any]) -> Field:
     shape = metadata.get("fields", {}).get(field.name, {}).get("shape", ())
-    if len(shape) != len(field.shape):
+    if not field.fits(shape):
         raise UserError(f"{path} does not say the shape of {field.name!r} in its metadata. Make it with latent3d.")
     return replace(field, shape=tuple(shape))
 

@@ -4,10 +4,9 @@ A kind of data is a subclass of `Records` that states a `Schema`; readers, write
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import compress
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -64,6 +63,12 @@ class Field:
             return self.name
         block = self.null_with or self.block
         return block.name if block.optional else None
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """A value may have this shape."""
+        return len(shape) == len(self.shape) and all(
+            wanted in (None, length) for wanted, length in zip(self.shape, shape, strict=True)
+        )
 
     @property
     def is_text(self) -> bool:
@@ -197,30 +202,31 @@ def from_list(
 ) -> Kind:
     """Pack single records, values by field, into flat arrays. `table` has one row per record (default: no columns).
 
-    None is unknown; where a field of an optional block is, the block is.
+    None is unknown: a field of its own, or all fields of an optional block.
 
     Raises:
         ValueError: values do not fit their field or each other, or no record tells an open shape.
     """
     schema, records = kind.schema, list(records)
     values = {field.name: [record[field.name] for record in records] for field in schema.fields}
-    known = {field.known_by: np.ones(len(records), bool) for field in schema.fields if field.known_by is not None}
+    known: dict[str, np.ndarray] = {}
     for field in schema.fields:
         if field.known_by is not None and field.null_with is None:
-            known[field.known_by] &= np.array([value is not None for value in values[field.name]], bool)
+            there = np.array([value is not None for value in values[field.name]], bool)
+            if not np.array_equal(known.setdefault(field.known_by, there), there):
+                raise ValueError(f"{field.name!r} is None in records where others of {field.known_by!r} are not")
 
     arrays, offsets = {}, {}
     for block in schema.blocks:
         # Unknown elements are no elements.
-        there = known.get(block.name, np.ones(len(records), bool))
-        counts = np.zeros(len(records), np.int64)
-        counts[there] = [len(value) for value in compress(values[schema.counter(block).name], there)]
+        counts = [0 if value is None else len(value) for value in values[schema.counter(block).name]]
         offsets[block.name] = to_offsets(counts)
         for field in schema.of(block):
-            parts = list(compress(values[field.name], there))
+            parts = values[field.name]
             if field.null_with is not None:
-                parts = [np.zeros(n) if v is None else v for v, n in zip(parts, counts[there].tolist(), strict=True)]
-            arrays[field.name] = _flat(field, parts)
+                zeros = np.zeros((max(counts, default=0), *field.shape), field.dtype)
+                parts = [zeros[:n] if part is None else part for part, n in zip(parts, counts, strict=True)]
+            arrays[field.name] = _flat(field, [part for part in parts if part is not None])
             if len(arrays[field.name]) != offsets[block.name][-1]:
                 raise ValueError(f"not as many {field.name!r} as there are {block.name}")
     for field in schema.fields:
@@ -269,7 +275,8 @@ def gather(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.nda
 def _flat(field: Field, parts: list[ArrayLike]) -> np.ndarray:
     """[E, *shape]: the values of all records."""
     if field.shape:
-        parts = [np.asarray(part).reshape(-1, *field.shape) for part in parts]
+        shape = (-1, *field.shape)
+        parts = [np.asarray(part).reshape(shape) for part in parts]
     return _stored(field, [np.zeros((0, *field.shape), field.dtype), *parts])
 
 
@@ -278,6 +285,8 @@ def _one_each(field: Field, parts: list[ArrayLike | None]) -> np.ndarray:
     shape = next((np.shape(part) for part in parts if part is not None), field.shape)
     if None in shape:
         raise ValueError(f"no record has {field.name!r}, which would tell its shape")
+    if not field.fits(shape):
+        raise ValueError(f"{field.name!r} has the shape {shape}, not {field.shape}")
     none = np.zeros((1, *shape), field.dtype)
     return _stored(field, [none[:0], *(none if part is None else np.asarray(part)[None] for part in parts)])
 

@@ -157,4 +157,4 @@ def from_list(
     molecules: Iterable[Molecule], table: pd.DataFrame | None = None, units: Mapping[str, str] | None = None
 ) -> Molecules:
     """Pack single molecules into flat arrays. `table` has one row per molecule (default: no columns)."""
-    return records.from_list(Molecules, [vars(molecule) for molecule in molecules], table, units)
+    return records.from_list(Molecules, (vars(molecule) for molecule in molecules), table, units)
