@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from rdkit.Chem import AllChem
 
-from latent3d.calculations.dynamics.dynamics import survival
-from latent3d.calculations.mmff.minimise import force_field_graph
+from latent3d.calculations.dynamics.survival import survival
+from latent3d.calculations.graph import force_field_graph
 from latent3d.calculations.mmff.strain import strain
 from latent3d.data.molecules.molecules import Molecule
 from latent3d.data.molecules.parquet import read_parquet

@@ -16,14 +16,14 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import minimize
 
-from latent3d.calculations.gfn2.gfn2 import Gfn2
 from latent3d.calculations.gfn2.model_hessian import FITTED, ForceConstants, model_hessian
 from latent3d.calculations.gfn2.redundant_coordinates import RedundantCoordinates, connecting_bonds
 from latent3d.calculations.gfn2.relaxation import relax
+from latent3d.calculations.gfn2.singlepoint import Gfn2
 from latent3d.data.molecules.molecules import Molecule
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.read import read_molecules
-from latent3d.data.molecules.units import BOHR
+from latent3d.data.molecules.units import ANGSTROM_PER_BOHR
 from mini.vibrations import hessian
 
 SOFTEST = 5e-4
@@ -39,7 +39,7 @@ class Example:
         self.numbers = molecule.atomic_numbers.astype(int)
         found = relax(self.numbers, molecule.positions, energy_change=1e-6, gradient_norm=2e-4)
         matrix = hessian(Gfn2(self.numbers, found.positions), found.positions)
-        self.x = found.positions / BOHR
+        self.x = found.positions / ANGSTROM_PER_BOHR
         self.coordinates = RedundantCoordinates(connecting_bonds(self.numbers, self.x), self.numbers, self.x)
         jacobian = self.coordinates.jacobian(self.x)
         values, vectors = np.linalg.eigh(jacobian.T @ jacobian)

@@ -26,7 +26,7 @@ from latent3d.calculations.gfn2.relaxation import relaxation_task
 from latent3d.data.molecules.molecules import ELEMENTS, Molecule, Molecules
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.read import read_molecules
-from latent3d.data.molecules.units import HARTREE_IN_KCAL_PER_MOL
+from latent3d.data.molecules.units import KCAL_PER_HARTREE
 
 ROOT = Path(__file__).parents[1]
 NOISE = 0.05
@@ -106,7 +106,7 @@ def compare(molecules: Sequence[Molecule], rounds: int) -> dict[str, float | int
 def excess(results: list[tuple[float, int] | None], tight: list[tuple[float, int] | None]) -> float:
     """Median energy above the tight optimisation, kcal/mol."""
     both = [(result[0] - best[0]) for result, best in zip(results, tight, strict=True) if result and best]
-    return float(np.median(both)) * HARTREE_IN_KCAL_PER_MOL
+    return float(np.median(both)) * KCAL_PER_HARTREE
 
 
 def drawn(molecules: Molecules, count: int) -> Molecules:

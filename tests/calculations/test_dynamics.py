@@ -8,9 +8,10 @@ from rdkit import Chem
 
 from latent3d.base.errors import Failed
 from latent3d.base.workers import Workers
-from latent3d.calculations.dynamics.dynamics import _Gfn2Force, dynamics_task, survival
-from latent3d.calculations.gfn2.gfn2 import Gfn2
-from latent3d.calculations.mmff.mechanics import Mechanics
+from latent3d.calculations.dynamics.gfn2_force import Gfn2Force
+from latent3d.calculations.dynamics.survival import dynamics_task, survival
+from latent3d.calculations.gfn2.singlepoint import Gfn2
+from latent3d.calculations.mechanics import Mechanics
 from latent3d.data.molecules.molecules import Molecule
 from latent3d.data.molecules.rdkit import from_rdkit, sanitised
 
@@ -85,7 +86,7 @@ def test_gfn2_forces_in_openmm_units(from_smiles):
     mol = sanitised(from_smiles("CCO"))
     positions = mol.GetConformer().GetPositions() + np.random.default_rng(0).normal(0, 0.05, (mol.GetNumAtoms(), 3))
     mol.GetConformer().SetPositions(positions)
-    energy, gradient = Mechanics(_Gfn2Force(mol).system, positions).energy_and_gradient()
+    energy, gradient = Mechanics(Gfn2Force(mol).system, positions).energy_and_gradient()
     direct = Gfn2(np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()]), positions).singlepoint(positions)
     assert energy == pytest.approx(direct.energy * 627.5095, rel=1e-7)
     assert gradient == pytest.approx(direct.gradient * 627.5095 / 0.529177211, rel=1e-5, abs=1e-3)

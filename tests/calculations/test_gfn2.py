@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from latent3d.base.errors import Failed
-from latent3d.calculations.gfn2.gfn2 import Gfn2
-from latent3d.data.molecules.units import BOHR
+from latent3d.calculations.gfn2.singlepoint import Gfn2
+from latent3d.data.molecules.units import ANGSTROM_PER_BOHR
 from mini.optimise import model_hessian, optimise
 from mini.vibrations import R, heat_capacity, hessian, is_linear, normal_modes
 
@@ -59,7 +59,7 @@ def test_gradient_is_the_derivative_of_the_energy():
     step = 1e-3
     for atom, axis in [(0, 1), (1, 0), (2, 1)]:
         shift = np.zeros((3, 3))
-        shift[atom, axis] = step * BOHR
+        shift[atom, axis] = step * ANGSTROM_PER_BOHR
         difference = molecule.singlepoint(positions + shift).energy - molecule.singlepoint(positions - shift).energy
         assert gradient[atom, axis] == pytest.approx(difference / (2 * step), abs=2e-6)
 
@@ -85,7 +85,7 @@ def test_optimisation_ends_in_a_minimum():
 
 
 def test_model_hessian_is_positive_definite_also_for_a_linear_molecule():
-    matrix = model_hessian(HCN[1] / BOHR)
+    matrix = model_hessian(HCN[1] / ANGSTROM_PER_BOHR)
     assert np.allclose(matrix, matrix.T)
     assert np.linalg.eigvalsh(matrix).min() > 0.02
 

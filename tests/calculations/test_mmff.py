@@ -7,7 +7,7 @@ from rdkit.Chem import AllChem
 
 from latent3d.base.errors import UserError
 from latent3d.base.files import read_json
-from latent3d.calculations.mmff.minimise import relax
+from latent3d.calculations.mmff.relaxation import relax
 from latent3d.commands.relax import relax_file
 from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.parquet import read_parquet, write_parquet

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from scipy.linalg import eigh
 
-from latent3d.calculations.gfn2.gfn2 import Gfn2
 from latent3d.calculations.gfn2.model_hessian import model_hessian
 from latent3d.calculations.gfn2.redundant_coordinates import RedundantCoordinates, connecting_bonds
 from latent3d.calculations.gfn2.relaxation import relax
-from latent3d.data.molecules.units import BOHR
+from latent3d.calculations.gfn2.singlepoint import Gfn2
+from latent3d.data.molecules.units import ANGSTROM_PER_BOHR
 from mini.vibrations import hessian
 
 
 def _cartesian(numbers, positions):
     """[3N, 3N] hartree/bohr^2 at positions in angstrom."""
-    x = positions / BOHR
+    x = positions / ANGSTROM_PER_BOHR
     coordinates = RedundantCoordinates(connecting_bonds(numbers, x), numbers, x)
     jacobian = coordinates.jacobian(x)
     return jacobian.T @ model_hessian(coordinates, numbers, x) @ jacobian

@@ -9,8 +9,8 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from latent3d.base.errors import Failed
-from latent3d.calculations.mmff.mechanics import Mechanics
-from latent3d.calculations.mmff.openmm_mmff import mmff_system
+from latent3d.calculations.mechanics import Mechanics
+from latent3d.calculations.mmff.system import mmff_system
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.rdkit import sanitised
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latent3d.calculations.gfn2.redundant_coordinates import RedundantCoordinates, connecting_bonds, pseudo_inverse
-from latent3d.data.molecules.units import BOHR
+from latent3d.data.molecules.units import ANGSTROM_PER_BOHR
 
 HCN = np.array([1, 6, 7]), np.array([[-1.07, 0, 0], [0, 0, 0], [1.15, 0, 0]])
 BENT_HCN = np.array([1, 6, 7]), np.array([[-0.8, 0.8, 0], [0, 0, 0], [1.15, 0, 0]])
@@ -18,7 +18,7 @@ CLOUD = np.full(14, 6), np.random.default_rng(0).normal(0, 0.9, (14, 3))
 
 def _coordinates(molecule):
     numbers, positions = molecule
-    x = positions / BOHR
+    x = positions / ANGSTROM_PER_BOHR
     return RedundantCoordinates(connecting_bonds(numbers, x), numbers, x), x
 
 
@@ -79,7 +79,7 @@ def test_every_motion_of_real_molecules_is_seen(from_smiles, smiles):
 
 def test_fragments_are_joined_once_by_their_nearest_atoms(from_smiles):
     numbers, positions = _two_waters(from_smiles)
-    bonds = connecting_bonds(numbers, positions / BOHR)
+    bonds = connecting_bonds(numbers, positions / ANGSTROM_PER_BOHR)
     assert len(bonds) == 5
     between = [(i, j) for i, j in bonds.tolist() if (i < 3) != (j < 3)]
     distances = np.linalg.norm(positions[:3, None] - positions[3:], axis=-1)
@@ -110,7 +110,7 @@ def test_an_angle_that_becomes_straight_makes_the_choice_stale():
     coordinates, x = _coordinates(BENT_HCN)
     assert len(coordinates.angles) == 1
     assert not coordinates.is_stale(x)
-    assert coordinates.is_stale(HCN[1] / BOHR)
+    assert coordinates.is_stale(HCN[1] / ANGSTROM_PER_BOHR)
     straight, _ = _coordinates(HCN)
     assert straight.is_stale(x)
 

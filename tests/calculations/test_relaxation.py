@@ -11,11 +11,11 @@ from rdkit.Chem import AllChem
 
 from latent3d.base.errors import Failed
 from latent3d.base.workers import Workers
-from latent3d.calculations.gfn2.gfn2 import Gfn2
 from latent3d.calculations.gfn2.relaxation import ENERGY_CHANGE, GRADIENT_NORM, relax, relaxation_task
+from latent3d.calculations.gfn2.singlepoint import Gfn2
 from latent3d.data.molecules.molecules import ELEMENTS, Molecule
 from latent3d.data.molecules.rdkit import from_rdkit
-from latent3d.data.molecules.units import HARTREE_IN_KCAL_PER_MOL
+from latent3d.data.molecules.units import KCAL_PER_HARTREE
 
 WATER = np.array([8, 1, 1]), np.array([[0.00783, 0.39774, 0.0], [-0.76723, -0.18385, 0.0], [0.75941, -0.21389, 0.0]])
 METHYL = np.array([6, 1, 1, 1]), np.array([[0, 0, 0.2], [1.1, 0, 0], [-0.54, 0.935, 0], [-0.54, -0.95, 0]])
@@ -164,7 +164,7 @@ def test_what_the_task_measures(from_smiles):
     row = relaxation_task((molecule, 0))
     found = relax(molecule.atomic_numbers, molecule.positions)
     point = Gfn2(molecule.atomic_numbers, found.positions).singlepoint(found.positions)
-    gained = (found.start.energy - found.end.energy) * HARTREE_IN_KCAL_PER_MOL
+    gained = (found.start.energy - found.end.energy) * KCAL_PER_HARTREE
     assert row["energy_relaxed"] == found.end.energy and row["steps"] == found.steps
     assert row["relaxation_energy"] == pytest.approx(gained)
     assert 0.3 < row["relaxation_energy"] < 3.0
@@ -248,4 +248,4 @@ def test_minima_are_those_of_the_xtb_program(from_smiles, tmp_path, smiles):
     molecule = from_smiles(smiles)
     ours = relax(molecule.atomic_numbers, molecule.positions).end.energy
     theirs = _xtb(tmp_path, molecule.atomic_numbers, molecule.positions.astype(float), "--opt", "tight")
-    assert (ours - theirs) * HARTREE_IN_KCAL_PER_MOL < 0.02
+    assert (ours - theirs) * KCAL_PER_HARTREE < 0.02

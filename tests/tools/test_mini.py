@@ -9,7 +9,7 @@ import pytest
 from rdkit import Chem
 
 from latent3d.base.errors import Failed, UserError
-from latent3d.calculations.gfn2.gfn2 import Gfn2
+from latent3d.calculations.gfn2.singlepoint import Gfn2
 from latent3d.data.molecules.parquet import read_metadata, read_parquet
 from latent3d.data.molecules.rdkit import canonical_smiles
 from mini import generate as mini

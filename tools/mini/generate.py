@@ -22,7 +22,7 @@ from latent3d.base.errors import Failed, UserError
 from latent3d.base.files import hash_configuration
 from latent3d.base.run import versions
 from latent3d.base.workers import Outcome, Workers
-from latent3d.calculations.gfn2.gfn2 import Gfn2
+from latent3d.calculations.gfn2.singlepoint import Gfn2
 from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.data.molecules.parquet import write_parquet
 from latent3d.data.molecules.perception import bonded_pairs

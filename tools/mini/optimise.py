@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from latent3d.base.errors import Failed
-from latent3d.calculations.gfn2.gfn2 import Gfn2, SinglePoint
-from latent3d.data.molecules.units import BOHR
+from latent3d.calculations.gfn2.singlepoint import Gfn2, SinglePoint
+from latent3d.data.molecules.units import ANGSTROM_PER_BOHR
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ def optimise(
         nonlocal evaluations
         evaluations += 1
         try:
-            point = molecule.singlepoint(x.reshape(shape) * BOHR)
+            point = molecule.singlepoint(x.reshape(shape) * ANGSTROM_PER_BOHR)
         except Failed:
             # A wall where the line search went too far: it backtracks.
             return 1e8, np.zeros(x.size)
         return point.energy, point.gradient.reshape(-1)
 
-    start = (np.asarray(positions, dtype=float) / BOHR).reshape(-1)
+    start = (np.asarray(positions, dtype=float) / ANGSTROM_PER_BOHR).reshape(-1)
     inverse = np.linalg.inv(model_hessian(start.reshape(shape)))
     found = minimize(
         energy_and_gradient,
@@ -60,7 +60,7 @@ def optimise(
         method="BFGS",
         options={"gtol": largest_force, "maxiter": max_steps, "hess_inv0": (inverse + inverse.T) / 2},
     )
-    end = found.x.reshape(shape) * BOHR
+    end = found.x.reshape(shape) * ANGSTROM_PER_BOHR
     point = molecule.singlepoint(end)
     force = float(np.abs(point.gradient).max())
     # BFGS stops at the noise of the self-consistent energy ("precision loss") just short of the criterion.

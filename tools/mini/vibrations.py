@@ -3,8 +3,8 @@
 import numpy as np
 from rdkit import Chem
 
-from latent3d.calculations.gfn2.gfn2 import Gfn2
-from latent3d.data.molecules.units import BOHR
+from latent3d.calculations.gfn2.singlepoint import Gfn2
+from latent3d.data.molecules.units import ANGSTROM_PER_BOHR
 
 STEP = 0.01
 """Displacement of the central differences, bohr."""
@@ -24,7 +24,7 @@ def hessian(molecule: Gfn2, positions: np.ndarray) -> np.ndarray:
     for atom in range(len(positions)):
         for axis in range(3):
             shift = np.zeros_like(positions, dtype=float)
-            shift[atom, axis] = STEP * BOHR
+            shift[atom, axis] = STEP * ANGSTROM_PER_BOHR
             forward, backward = molecule.gradient_at(positions + shift), molecule.gradient_at(positions - shift)
             rows.append((forward - backward).reshape(-1) / (2 * STEP))
     matrix = np.array(rows)

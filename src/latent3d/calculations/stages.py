@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from latent3d.calculations.dynamics.dynamics import dynamics_task
-from latent3d.calculations.gfn2.gfn2 import HEAVIEST, Gfn2
+from latent3d.calculations.dynamics.survival import dynamics_task
 from latent3d.calculations.gfn2.relaxation import relaxation_task
+from latent3d.calculations.gfn2.singlepoint import HEAVIEST, Gfn2
 from latent3d.calculations.mmff.strain import strain_task
 from latent3d.data.molecules.molecules import Molecule
 

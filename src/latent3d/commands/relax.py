@@ -7,7 +7,7 @@ from pathlib import Path
 
 from latent3d.base.errors import UserError
 from latent3d.base.run import versions, write_run
-from latent3d.calculations.mmff.minimise import relax
+from latent3d.calculations.mmff.relaxation import relax
 from latent3d.data.molecules.parquet import read_parquet, write_parquet
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from latent3d.calculations.energies_file import NAME, read_energies
-from latent3d.data.molecules.units import HARTREE_IN_KCAL_PER_MOL
+from latent3d.data.molecules.units import KCAL_PER_HARTREE
 from latent3d.reporting.material import sample_folders
 from latent3d.reporting.rows import TableRow
 from latent3d.reporting.style import LINE_STYLES, colour
@@ -118,4 +118,4 @@ def _energies(dataset: str, rows: list[TableRow], results: Path) -> Iterator[tup
 
 def _per_atom(points: pd.DataFrame) -> np.ndarray:
     known = points.loc[points["status"] == "ok", "energy_per_atom"].dropna()
-    return known.to_numpy(float) * HARTREE_IN_KCAL_PER_MOL
+    return known.to_numpy(float) * KCAL_PER_HARTREE

@@ -12,7 +12,7 @@ import numpy as np
 
 from latent3d.calculations.gfn2.redundant_coordinates import RedundantCoordinates, pseudo_inverse
 from latent3d.data.molecules.contacts import COVALENT_RADII
-from latent3d.data.molecules.units import BOHR
+from latent3d.data.molecules.units import ANGSTROM_PER_BOHR
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def model_hessian(
     constants: ForceConstants = FITTED,
 ) -> np.ndarray:
     """Positive semidefinite [Q, Q] in the internal coordinates, for atomic numbers [N] at positions [N, 3], bohr."""
-    radii = COVALENT_RADII[atomic_numbers] / BOHR
+    radii = COVALENT_RADII[atomic_numbers] / ANGSTROM_PER_BOHR
     beyond = np.linalg.norm(positions[:, None] - positions, axis=-1) - (radii[:, None] + radii)
     inverse = pseudo_inverse(coordinates.jacobian(positions))
     contacts = _contact_hessian(coordinates.bonds, beyond, positions, constants)

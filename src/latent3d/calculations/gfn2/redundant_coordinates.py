@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from latent3d.data.molecules.contacts import BROKEN, relative_distances
-from latent3d.data.molecules.units import BOHR
+from latent3d.data.molecules.units import ANGSTROM_PER_BOHR
 
 MAX_PER_ATOM = 20
 """A tangle of more angles and torsions per atom than this is described by its distances and Cartesian directions."""
@@ -26,7 +26,7 @@ _UNSEEN = 1e-6
 
 def connecting_bonds(atomic_numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """[B, 2] bonded pairs at positions [N, 3] (bohr); fragments are joined by their relatively shortest contacts."""
-    relative = relative_distances(atomic_numbers, positions * BOHR)
+    relative = relative_distances(atomic_numbers, positions * ANGSTROM_PER_BOHR)
     bonded = np.triu(relative < BROKEN, 1)
     while True:
         count, fragment = connected_components(bonded, directed=False)

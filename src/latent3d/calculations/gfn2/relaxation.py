@@ -10,10 +10,10 @@ import numpy as np
 
 from latent3d.base.errors import Failed
 from latent3d.calculations.gfn2.geometry_change import geometry_change
-from latent3d.calculations.gfn2.gfn2 import Gfn2, SinglePoint
 from latent3d.calculations.gfn2.quadratic_model import QuadraticModel, Step
+from latent3d.calculations.gfn2.singlepoint import Gfn2, SinglePoint
 from latent3d.data.molecules.molecules import Molecule
-from latent3d.data.molecules.units import BOHR, HARTREE_IN_KCAL_PER_MOL
+from latent3d.data.molecules.units import ANGSTROM_PER_BOHR, KCAL_PER_HARTREE
 
 ENERGY_CHANGE = 5e-6
 """Hartree; convergence needs a last step that changed the energy by no more (as `xtb --opt normal`)."""
@@ -78,7 +78,7 @@ def relax(
         Failed: what `Gfn2` raises at the start. Where it fails later, a shorter step is tried.
     """
     numbers = np.asarray(atomic_numbers, dtype=int)
-    x = np.asarray(positions, dtype=float) / BOHR
+    x = np.asarray(positions, dtype=float) / ANGSTROM_PER_BOHR
     molecule = Gfn2(numbers, positions, charge, unpaired)
     start = end = molecule.singlepoint(positions)
     converged = len(numbers) == 1
@@ -89,7 +89,7 @@ def relax(
         steps += 1
         step = model.step(radius)
         try:
-            point = molecule.singlepoint(step.positions * BOHR)
+            point = molecule.singlepoint(step.positions * ANGSTROM_PER_BOHR)
         except Failed:
             radius = max(step.length / 4, _SHORTEST_RADIUS)
             continue
@@ -101,7 +101,7 @@ def relax(
             converged = abs(change) <= energy_change and np.linalg.norm(point.gradient) <= gradient_norm
         if not converged:
             model.learn(step.positions, point.gradient, move=downhill)
-    return Relaxation(x * BOHR, start, end, steps, bool(converged))
+    return Relaxation(x * ANGSTROM_PER_BOHR, start, end, steps, bool(converged))
 
 
 def relaxation_task(task: tuple[Molecule, int]) -> dict[str, float | bool | None]:
@@ -118,7 +118,7 @@ def relaxation_task(task: tuple[Molecule, int]) -> dict[str, float | bool | None
     found = relax(molecule.atomic_numbers, molecule.positions, charge, unpaired=electrons % 2)
     if not found.converged:
         raise Failed("opt_unconverged")
-    gained = (found.start.energy - found.end.energy) * HARTREE_IN_KCAL_PER_MOL
+    gained = (found.start.energy - found.end.energy) * KCAL_PER_HARTREE
     return {
         "energy_relaxed": found.end.energy,
         "relaxation_energy": gained,

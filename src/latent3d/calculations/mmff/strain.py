@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from latent3d.base.errors import Failed
-from latent3d.calculations.mmff.mechanics import Mechanics
-from latent3d.calculations.mmff.minimise import force_field_graph
-from latent3d.calculations.mmff.openmm_mmff import mmff_system
+from latent3d.calculations.graph import force_field_graph
+from latent3d.calculations.mechanics import Mechanics
+from latent3d.calculations.mmff.system import mmff_system
 from latent3d.data.molecules.alignment import kabsch_rmsd
 from latent3d.data.molecules.molecules import Molecule
 

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from latent3d.data.molecules.units import HARTREE_IN_KCAL_PER_MOL
+from latent3d.data.molecules.units import KCAL_PER_HARTREE
 from latent3d.evaluation.distribution.distances import descriptor_distances, size_weights
 from latent3d.evaluation.measurement import Measurement
 from latent3d.evaluation.population import FOLDS
@@ -85,7 +85,7 @@ def _single_points(table: pd.DataFrame, reference: pd.DataFrame | None, fold: np
 
 def _distances(samples: pd.DataFrame, real: pd.DataFrame) -> dict[str, float | None]:
     """Of energies per atom, kcal/mol; unmatched, and matched in the number of heavy atoms."""
-    ours, theirs = (rows["energy_per_atom"].to_numpy(float) * HARTREE_IN_KCAL_PER_MOL for rows in (samples, real))
+    ours, theirs = (rows["energy_per_atom"].to_numpy(float) * KCAL_PER_HARTREE for rows in (samples, real))
     weights, coverage = size_weights(samples["heavy_atoms"].to_numpy(int), real["heavy_atoms"].to_numpy(int))
     return {"gfn2_size_matched_coverage": coverage} | {
         f"gfn2_energy_per_atom_{distance}{ending}": value

@@ -1,4 +1,4 @@
-"""GFN2-xTB (Bannwarth, Ehlert, Grimme, JCTC 2019, 15, 1652) through tblite: single points and local optimisation.
+"""GFN2-xTB (Bannwarth, Ehlert, Grimme, JCTC 2019, 15, 1652) through tblite: single points.
 
 One molecule, one thread, in this process; `workers` puts many molecules on many processes.
 """
@@ -10,15 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from latent3d.base.errors import Failed, UserError
-from latent3d.data.molecules.units import BOHR, HARTREE_EV
+from latent3d.data.molecules.units import ANGSTROM_PER_BOHR, DEBYE_PER_ATOMIC_UNIT, EV_PER_HARTREE
 
 try:
     from tblite.interface import Calculator, Result
 except ImportError as error:
     raise UserError("tblite is not installed. Install the extra: pip install 'latent3d[energy]'.") from error
 
-DEBYE = 2.541746473
-"""Debye per atomic unit of dipole moment."""
 HEAVIEST = 86
 """GFN2-xTB has parameters up to radon."""
 
@@ -110,14 +108,14 @@ def _single_point(result: Result) -> SinglePoint:
     return SinglePoint(
         energy=float(result.get("energy")),
         gradient=np.array(result.get("gradient")),
-        dipole=float(np.linalg.norm(result.get("dipole")) * DEBYE),
-        homo=float(energies[occupied - 1] * HARTREE_EV) if occupied else None,
-        lumo=float(energies[occupied] * HARTREE_EV) if occupied < len(energies) else None,
+        dipole=float(np.linalg.norm(result.get("dipole")) * DEBYE_PER_ATOMIC_UNIT),
+        homo=float(energies[occupied - 1] * EV_PER_HARTREE) if occupied else None,
+        lumo=float(energies[occupied] * EV_PER_HARTREE) if occupied < len(energies) else None,
     )
 
 
 def _bohr(positions: np.ndarray) -> np.ndarray:
-    return np.asarray(positions, dtype=float) / BOHR
+    return np.asarray(positions, dtype=float) / ANGSTROM_PER_BOHR
 
 
 @contextlib.contextmanager

@@ -14,12 +14,12 @@ from rdkit.Chem import rdForceFieldHelpers
 from rdkit.ForceField.rdForceField import MMFFMolProperties
 
 from latent3d.base.errors import Failed
-from latent3d.calculations.mmff.mechanics import openmm
-from latent3d.data.molecules.units import KCAL
+from latent3d.calculations.mechanics import openmm
+from latent3d.data.molecules.units import KJ_PER_KCAL
 
-_MILLIDYNE = 143.9325 * KCAL
+_MILLIDYNE = 143.9325 * KJ_PER_KCAL
 """kJ/mol per millidyne angstrom."""
-_COULOMB = 332.0716 * KCAL
+_COULOMB = 332.0716 * KJ_PER_KCAL
 """kJ/mol angstrom per squared elementary charge."""
 _CUBIC_BEND = -0.006981317 * 180 / np.pi
 _LINEAR_TYPES = (4, 53, 61)
@@ -128,7 +128,9 @@ def _out_of_plane(mol: Chem.Mol, mmff: MMFFMolProperties, system: openmm.System)
 
 
 def _torsions(mol: Chem.Mol, mmff: MMFFMolProperties) -> openmm.Force:
-    force = openmm.CustomTorsionForce(f"{KCAL}/2*(v1*(1 + cos(theta)) + v2*(1 - cos(2*theta)) + v3*(1 + cos(3*theta)))")
+    force = openmm.CustomTorsionForce(
+        f"{KJ_PER_KCAL}/2*(v1*(1 + cos(theta)) + v2*(1 - cos(2*theta)) + v3*(1 + cos(3*theta)))"
+    )
     for name in ("v1", "v2", "v3"):
         force.addPerTorsionParameter(name)
     for bond in mol.GetBonds():
@@ -149,7 +151,7 @@ def _torsions(mol: Chem.Mol, mmff: MMFFMolProperties) -> openmm.Force:
 def _pairs(mol: Chem.Mol, mmff: MMFFMolProperties) -> openmm.Force:
     """Buffered 14-7 van der Waals and buffered Coulomb energies of all atoms three or more bonds apart."""
     force = openmm.CustomBondForce(
-        f"{KCAL}*epsilon*(1.07/(x + 0.07))^7*(1.12/(x^7 + 0.12) - 2) + {_COULOMB}*qq/(10*r + 0.05); x = 10*r/r0"
+        f"{KJ_PER_KCAL}*epsilon*(1.07/(x + 0.07))^7*(1.12/(x^7 + 0.12) - 2) + {_COULOMB}*qq/(10*r + 0.05); x = 10*r/r0"
     )
     for name in ("r0", "epsilon", "qq"):
         force.addPerBondParameter(name)

@@ -6,14 +6,14 @@ Other files take `openmm` from here, so that there is one place that explains it
 import numpy as np
 
 from latent3d.base.errors import Failed, UserError
-from latent3d.data.molecules.units import KCAL
+from latent3d.data.molecules.units import KJ_PER_KCAL
 
 try:
     import openmm
 except ImportError as error:
     raise UserError("OpenMM is not installed. Install the extra: pip install 'latent3d[energy]'.") from error
 
-_GRADIENT = 10 * KCAL
+_GRADIENT = 10 * KJ_PER_KCAL
 """kJ/mol/nm in one kcal/mol/angstrom."""
 _REFERENCE = openmm.Platform.getPlatformByName("Reference")
 """One thread, double precision; faster for one small molecule than the platform CPU."""
@@ -47,7 +47,7 @@ class Mechanics:
         """Potential energy (kcal/mol) and its gradient [N, 3] (kcal/mol/angstrom)."""
         state = self.context.getState(energy=True, forces=True)
         gradient = state.getForces(asNumpy=True)._value[: self._atoms] / -_GRADIENT
-        return state.getPotentialEnergy()._value / KCAL, gradient
+        return state.getPotentialEnergy()._value / KJ_PER_KCAL, gradient
 
     def minimise(self, largest_gradient: float, max_iterations: int) -> tuple[float, np.ndarray]:
         """Go to the nearest local minimum with L-BFGS; returns energy and gradient there.

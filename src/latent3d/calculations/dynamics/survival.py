@@ -7,14 +7,12 @@ from typing import Literal
 import numpy as np
 from rdkit import Chem
 
-from latent3d.base.errors import Failed
-from latent3d.calculations.gfn2.gfn2 import Gfn2
-from latent3d.calculations.mmff.mechanics import Mechanics, openmm
-from latent3d.calculations.mmff.minimise import force_field_graph
-from latent3d.calculations.mmff.openmm_mmff import mmff_system
+from latent3d.calculations.dynamics.gfn2_force import Gfn2Force
+from latent3d.calculations.graph import force_field_graph
+from latent3d.calculations.mechanics import Mechanics, openmm
+from latent3d.calculations.mmff.system import mmff_system
 from latent3d.data.molecules.contacts import BondGraph
 from latent3d.data.molecules.molecules import Molecule
-from latent3d.data.molecules.units import BOHR, KJ_PER_HARTREE
 
 FRICTION = 1.0
 """Per picosecond."""
@@ -69,7 +67,7 @@ def survival(
             `scf_failed` (GFN2; at any time of the simulation).
     """
     mol = force_field_graph(molecule)
-    gfn2 = _Gfn2Force(mol) if force_field == "gfn2" else None
+    gfn2 = Gfn2Force(mol) if force_field == "gfn2" else None
     integrator = openmm.LangevinMiddleIntegrator(temperature, FRICTION, STEP)
     stream = int(np.random.SeedSequence(seed).generate_state(1)[0]) % (2**31 - 1) + 1  # 0 would mean "at random"
     integrator.setRandomNumberSeed(stream)
@@ -97,30 +95,3 @@ def dynamics_task(
 ) -> dict[str, bool | str | float | None]:
     """`survival` of (molecule, force field, seed, picoseconds) as a dictionary, for `workers.Workers`."""
     return asdict(survival(*task))
-
-
-class _Gfn2Force:
-    """GFN2-xTB as an OpenMM System, closed shell, every self-consistent field started from the last density.
-
-    Attributes:
-        system: atoms and one PythonForce.
-        failed: why the last call failed; OpenMM turns every exception into one of its own.
-    """
-
-    def __init__(self, mol: Chem.Mol) -> None:
-        numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
-        self._gfn2 = Gfn2(numbers, mol.GetConformer().GetPositions(), Chem.GetFormalCharge(mol))
-        self.failed: Failed | None = None
-        self.system = openmm.System()
-        for atom in mol.GetAtoms():
-            self.system.addParticle(atom.GetMass())
-        self.system.addForce(openmm.PythonForce(self._energy_and_forces))
-
-    def _energy_and_forces(self, state: openmm.State) -> tuple[float, np.ndarray]:
-        """kJ/mol and kJ/mol/nm."""
-        try:
-            point = self._gfn2.singlepoint(10 * state.getPositions(asNumpy=True)._value)
-        except Failed as failed:
-            self.failed = failed
-            raise
-        return point.energy * KJ_PER_HARTREE, point.gradient * (-KJ_PER_HARTREE / (BOHR / 10))
