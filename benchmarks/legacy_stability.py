@@ -21,7 +21,7 @@ import numpy as np
 
 from latent3d.data.molecules.molecules import ELEMENTS, Molecules
 from latent3d.data.molecules.parquet import read_parquet
-from latent3d.evaluation.validity import legacy
+from latent3d.evaluation.validity import edm_protocol
 
 ROOT = Path(__file__).parents[1]
 MIRROR = os.environ.get("LATENT3D_MIRROR")
@@ -78,9 +78,9 @@ def double_loop(molecules: Molecules, plain: bool) -> tuple[list[bool], list[boo
 
 
 def vectorised(molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
-    """The same by `latent3d.evaluation.validity.legacy`."""
-    stable = legacy.stable_atoms(molecules, legacy.perceive(molecules))
-    return stable, legacy.stable_molecules(molecules, stable)
+    """The same by `latent3d.evaluation.validity.edm_protocol`."""
+    stable = edm_protocol.stable_atoms(molecules, edm_protocol.perceive(molecules))
+    return stable, edm_protocol.stable_molecules(molecules, stable)
 
 
 def seconds(function: Callable[[], object], repeats: int) -> float:

@@ -14,7 +14,7 @@ from posebusters import PoseBusters
 from latent3d.data.molecules.molecules import Molecule
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.rdkit import to_rdkit
-from latent3d.evaluation.validity.posebusters import energy_test, quick_tests
+from latent3d.evaluation.validity.posebusters_tests import energy_test, quick_tests
 
 ROOT = Path(__file__).parents[1]
 N = 50

@@ -3,10 +3,13 @@
 import pytest
 
 from latent3d.base.workers import Workers, run_task
+from latent3d.commands.reference import measure_families
 from latent3d.data.molecules.parquet import write_parquet
-from latent3d.evaluation.reference import make_reference, read_reference_molecules
-from latent3d.evaluation.score import Options, score
+from latent3d.evaluation.analysis.reference import make_reference, read_reference_molecules
+from latent3d.evaluation.context import Options
+from latent3d.evaluation.score import score
 
+FAMILIES = measure_families("unconditional")
 QUICK = Options(posebusters=0, fcd=False)
 
 
@@ -33,7 +36,8 @@ def reference(dataset_file, workers):
 def quick_score(workers):
     """`score` without PoseBusters and FCD: (samples, reference, ...) -> (ledger, metrics)."""
 
-    def run(samples, reference, **more):
-        return score(samples, reference, workers, **{"options": QUICK, **more})
+    def run(samples, reference, options=QUICK, **more):
+        ledger, measures = score(samples, FAMILIES, workers, options, reference=reference, **more)
+        return ledger, measures.summary()
 
     return run

@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 from scipy.stats import wasserstein_distance
 
+from latent3d.evaluation.analysis.population import FOLDS
 from latent3d.evaluation.energy.energies import measure_energies
-from latent3d.evaluation.measurement import Measurement
-from latent3d.evaluation.population import FOLDS
+from latent3d.evaluation.measures import Measures
 from latent3d.evaluation.registry import ENERGY
 
 KCAL = 627.5094740631
 
 
 def measure(energies, reference=None, failed=None):
-    out = Measurement()
+    out = Measures(4)
     out.missing(ENERGY)
     failed = pd.Series(failed or [None] * len(energies), dtype=object)
     gfn2, failures = measure_energies(energies, reference, failed, np.arange(len(energies)) % FOLDS, out)

@@ -7,7 +7,7 @@ from mini_smiles import mini_smiles
 from scipy.linalg import sqrtm
 
 from latent3d.base.errors import UserError
-from latent3d.evaluation.distribution.fcd import WIDTH, activations, frechet_distance, statistics
+from latent3d.evaluation.distribution.chemnet import WIDTH, activations, frechet_distance, statistics
 
 
 @pytest.fixture(scope="module")

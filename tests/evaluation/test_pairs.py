@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from latent3d.data.molecules.molecules import Molecule, from_list
-from latent3d.evaluation import pairs
-from latent3d.evaluation.pairs import close_pairs
+from latent3d.evaluation.analysis import pairs
+from latent3d.evaluation.analysis.pairs import close_pairs
 
 
 def random_molecules(sizes, offset=0.0):

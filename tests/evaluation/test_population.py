@@ -5,9 +5,9 @@ import pytest
 
 from latent3d.base.workers import Workers, run_task
 from latent3d.data.molecules.molecules import ELEMENTS
-from latent3d.evaluation import population
-from latent3d.evaluation.population import analyse_population, map_groups
-from latent3d.evaluation.validity.stability import UNKNOWN
+from latent3d.evaluation.analysis import population
+from latent3d.evaluation.analysis.population import analyse_population, map_groups
+from latent3d.evaluation.validity.valences import UNKNOWN
 from tasks import echo_unless_cursed
 
 ALL = frozenset(range(1, len(ELEMENTS)))

@@ -15,11 +15,11 @@ from latent3d.data.molecules.molecules import EMPTY, Molecule
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.data.molecules.rdkit import to_rdkit
-from latent3d.evaluation.measurement import Measurement
+from latent3d.evaluation.measures import Measures
 from latent3d.evaluation.registry import POSEBUSTERS_TESTS, QUICK_TESTS
-from latent3d.evaluation.validity import posebusters as ours
-from latent3d.evaluation.validity import posebusters_summary as busted
-from latent3d.evaluation.validity.posebusters import energy_test, quick_tests
+from latent3d.evaluation.validity import posebusters as busted
+from latent3d.evaluation.validity import posebusters_tests as ours
+from latent3d.evaluation.validity.posebusters_tests import energy_test, quick_tests
 
 GEOMETRY_TESTS = set(QUICK_TESTS[5:])
 ODD_SMILES = ["[CH3]", "[H][H]", "[He]", "C", "CC.O", "[NH4+]", "CC(=O)[O-]", "C[NH3+]", "C1CCCCC1", "CC(C)=C(C)C"]
@@ -229,7 +229,7 @@ def test_what_could_not_be_tested_keeps_its_reason(dataset, monkeypatch):
         def map(self, tasks, label="", time_limit=None):
             return [Outcome(one.status, one.value and [one.value]) for one in next(rounds)]
 
-    measured = Measurement()
+    measured = Measures(4)
     monkeypatch.setattr(busted, "_GROUP", 1)
     verdicts = busted.bust(dataset.take(range(4)), np.ones(4, bool), None, None, 0, Scripted(), measured)
     order = np.random.default_rng([0, 2]).permutation(4)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from latent3d.base.errors import UserError
-from latent3d.commands import score as score_files
+from latent3d.commands.reference import cached_statistics, get_reference
+from latent3d.commands.reference import dataset_file as find_dataset
 from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.parquet import write_parquet
 from latent3d.data.molecules.read import write_molecules
-from latent3d.evaluation import reference_file
-from latent3d.evaluation.reference import make_reference, read_reference_molecules
-from latent3d.evaluation.reference_file import read_reference, write_reference
+from latent3d.evaluation.analysis.reference import make_reference, read_reference_molecules
+from latent3d.evaluation.analysis.reference_file import read_reference, write_reference
 
 
 def test_graphs_perceived_bonds_and_the_smiles_column_give_the_same_training_smiles(dataset, dataset_file, workers):
@@ -63,16 +63,16 @@ def test_the_cache_is_used_and_says_where_it_is(dataset, tmp_path, workers, monk
     monkeypatch.setenv("LATENT3D_CACHE", str(tmp_path / "cache"))
     file = tmp_path / "dataset.parquet"
     write_parquet(file, dataset)
-    first = score_files.get_reference(str(file), workers, 1, with_fcd=False)
-    kept = reference_file.cached_statistics(file)
+    first = get_reference(str(file), workers, 1, with_fcd=False)
+    kept = cached_statistics(file)
     assert kept.is_file() and str(kept) in capsys.readouterr().err
     changed = kept.stat().st_mtime_ns
-    second = score_files.get_reference(str(file), workers, 1, with_fcd=False)
+    second = get_reference(str(file), workers, 1, with_fcd=False)
     assert kept.stat().st_mtime_ns == changed and second.smiles == first.smiles
     assert second.floor == first.floor and first.floor["strict_validity"] == 1
     # Other molecules are another reference.
     write_parquet(file, dataset.take(np.arange(len(dataset) - 1)))
-    assert reference_file.cached_statistics(file) != kept
+    assert cached_statistics(file) != kept
 
 
 def test_mistakes_are_plain_sentences(dataset, tmp_path):
@@ -81,7 +81,7 @@ def test_mistakes_are_plain_sentences(dataset, tmp_path):
             if name.endswith("safetensors"):
                 read_reference(tmp_path / name)
             else:
-                reference_file.dataset_file(str(tmp_path / name), 1)
+                find_dataset(str(tmp_path / name), 1)
     (tmp_path / "junk.safetensors").write_bytes(b"junk")
     with pytest.raises(UserError, match="holds no reference statistics"):
         read_reference(tmp_path / "junk.safetensors")

@@ -7,14 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from latent3d.commands.reference import measure_families
 from latent3d.data.molecules.molecules import EMPTY, Molecule, from_list
 from latent3d.data.molecules.parquet import read_parquet
-from latent3d.evaluation.reference import make_reference
+from latent3d.evaluation.analysis.reference import make_reference
+from latent3d.evaluation.context import Options
 from latent3d.evaluation.registry import FAMILIES, GEOMETRY, LEGACY, POSEBUSTERS
-from latent3d.evaluation.score import Options, measure_floor, score
+from latent3d.evaluation.score import measure_floor
 
 MINI = Path(__file__).parents[2] / "resources" / "mini.parquet"
 KCAL = 627.5094740631
+FAMILIES_OF_MOLECULES = measure_families("unconditional")
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +152,11 @@ def test_molecules_without_coordinates_give_graph_metrics_alone(dataset, referen
     assert ledger["legacy_stable"].isna().all() and ledger["posebusters"].isna().all()
 
 
-def test_the_order_of_samples_and_the_number_of_processes_do_not_matter_to_them(samples, reference, workers):
+def test_the_order_of_samples_and_the_number_of_processes_do_not_matter_to_them(samples, reference, quick_score):
     options = Options(posebusters=0, fcd=False)
-    ledger, _ = score(samples, reference, workers, options)
+    ledger, _ = quick_score(samples, reference, options)
     order = np.random.default_rng(1).permutation(len(samples))
-    shuffled, _ = score(samples.take(order), reference, workers, options)
+    shuffled, _ = quick_score(samples.take(order), reference, options)
     pd.testing.assert_frame_equal(ledger.iloc[order].reset_index(drop=True), shuffled)
 
 
@@ -165,10 +168,10 @@ def test_nothing_requested(reference, quick_score):
     assert not rates & {"strict_validity", "legacy_validity", "molecule_stability", "legacy_atom_stability"}
 
 
-def test_intervals_are_deterministic_and_follow_the_seed(dataset, reference, workers):
+def test_intervals_are_deterministic_and_follow_the_seed(dataset, reference, quick_score):
     many = dataset.take(np.arange(120) % len(dataset))
     one, two, other = (
-        score(many, reference, workers, Options(posebusters=0, fcd=False, seed=seed))[1] for seed in (0, 0, 1)
+        quick_score(many, reference, Options(posebusters=0, fcd=False, seed=seed))[1] for seed in (0, 0, 1)
     )
     assert one == two
     known = {name: value for name, value in one["values"].items() if value is not None}
@@ -177,11 +180,13 @@ def test_intervals_are_deterministic_and_follow_the_seed(dataset, reference, wor
 
 
 def test_the_floor_is_what_test_molecules_score(dataset, reference, workers, quick_score):
-    with_floor = measure_floor(reference, dataset.split("test"), workers, Options(posebusters=0, fcd=False))
+    with_floor = measure_floor(
+        *(reference, dataset.split("test"), FAMILIES_OF_MOLECULES, workers, Options(posebusters=0, fcd=False))
+    )
     assert with_floor.floor == quick_score(dataset.split("test"), reference)[1]["values"]
 
 
-def test_the_embedded_dataset_against_itself(workers):
+def test_the_embedded_dataset_against_itself(workers, quick_score):
     """On real geometries: the test molecules are near, a wrong half of the sizes is far, FCD sees both."""
     mini = read_parquet(MINI)
     # Every eighth: the file is sorted by size.
@@ -189,12 +194,12 @@ def test_the_embedded_dataset_against_itself(workers):
     kept = np.isin(mini.table["id"], np.concatenate([train.table["id"], test.table["id"]]))
     reference = make_reference(mini.take(np.flatnonzero(kept)), MINI, workers, with_fcd=True)
     options = Options(posebusters=0)
-    near = score(test, reference, workers, options)[1]["values"]
+    near = quick_score(test, reference, options)[1]["values"]
     heavy = np.bincount(test.molecule_of_atom, weights=test.atomic_numbers > 1)
     small = test.take(np.flatnonzero((heavy < 7) | (np.arange(len(test)) % 10 == 0)))
-    far = score(small, reference, workers, options)[1]["values"]
+    far = quick_score(small, reference, options)[1]["values"]
     assert near["fcd_test"] < 0.01 < near["fcd"]  # they are the test molecules
-    assert score(train, reference, workers, options)[1]["values"]["fcd_test"] > 0.1
+    assert quick_score(train, reference, options)[1]["values"]["fcd_test"] > 0.1
     for name in ("fcd", "fcd_test", "mw_wasserstein", "mw_total_variation", "bond_angle_wasserstein"):
         assert near[name] < far[name]
     assert near["size_matched_coverage"] > 0.99

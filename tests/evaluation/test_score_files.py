@@ -17,8 +17,8 @@ from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.parquet import write_parquet
 from latent3d.data.molecules.rdkit import from_rdkit
 from latent3d.data.molecules.read import read_molecules, write_molecules
-from latent3d.evaluation.reference_file import write_reference
-from latent3d.evaluation.score import Options
+from latent3d.evaluation.analysis.reference_file import write_reference
+from latent3d.evaluation.context import Options
 
 OPTIONS = Options(posebusters=0, fcd=False)
 

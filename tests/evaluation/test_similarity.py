@@ -7,7 +7,7 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 from scipy.spatial.distance import cosine
 
-from latent3d.evaluation.distribution.similarity import (
+from latent3d.evaluation.distribution.set_similarity import (
     FINGERPRINT_BYTES,
     cosine_similarity,
     fingerprint,

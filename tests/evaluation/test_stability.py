@@ -9,8 +9,8 @@ from latent3d.data.molecules.internal_coordinates import AROMATIC
 from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.rdkit import from_rdkit, sanitised
-from latent3d.evaluation.validity.legacy import stable_molecules
-from latent3d.evaluation.validity.stability import ValenceTable, bond_kinds, describe, valence_codes
+from latent3d.evaluation.validity.edm_protocol import stable_molecules
+from latent3d.evaluation.validity.valences import ValenceTable, bond_kinds, describe, valence_codes
 
 MINI = Path(__file__).parents[2] / "resources" / "mini.parquet"
 

@@ -6,7 +6,7 @@ from rdkit import Chem
 
 from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.rdkit import canonical_smiles
-from latent3d.evaluation.validity import legacy
+from latent3d.evaluation.validity import edm_protocol
 from latent3d.evaluation.validity.strict import strict_validity
 
 ELEMENTS = {1, 6, 7, 8, 9}
@@ -110,7 +110,7 @@ def test_sanitising_alone_is_not_enough(from_smiles):
     assert strict.status == ["ok", "radical", "radical"]
     # V and V&C let radicals pass, as does the legacy validity, which adds their hydrogens.
     assert strict.sanitises == strict.connected == [True] * 3
-    assert all(legacy.judge(samples, np.ones(3, bool)).smiles)
+    assert all(edm_protocol.judge(samples, np.ones(3, bool)).smiles)
     assert [text is None for text in strict.smiles] == [False, True, True]
 
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from latent3d.evaluation.registry import FAMILIES, QUICK_TESTS, header
+from latent3d.evaluation.quantity import header
+from latent3d.evaluation.registry import FAMILIES, QUICK_TESTS
 from latent3d.reporting.metrics_page import metrics_page
 from latent3d.reporting.scorecard import print_scorecard
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from latent3d.base.errors import UserError
-from latent3d.evaluation.registry import Quantity, header
+from latent3d.evaluation.quantity import Quantity, header
 from latent3d.reporting.published import published_values, read_published
 from latent3d.reporting.rows import parse_rows
 from latent3d.reporting.tables import (

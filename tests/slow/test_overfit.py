@@ -9,7 +9,7 @@ from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import from_list
 from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
-from latent3d.evaluation.validity import legacy
+from latent3d.evaluation.validity import edm_protocol
 from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems import Context, load_system
 from latent3d.training.weights import write_weights
@@ -43,8 +43,8 @@ def test_eight_molecules_are_learnt_by_heart(system, from_smiles, tmp_path):
 
     settings = hyperparameters(Row(base=system), "sampling", "default")
     made = module.generator(weights, settings, Context(), Run(0, tmp_path))(asked(range(100)))
-    stable = legacy.stable_atoms(made, legacy.perceive(made))
-    whole = legacy.stable_molecules(made, stable)
+    stable = edm_protocol.stable_atoms(made, edm_protocol.perceive(made))
+    whole = edm_protocol.stable_molecules(made, stable)
     found = [canonical_smiles(mol) if (mol := sanitised(perceive_bonds(m)[0])) else None for m in made]
     recalled = np.isin(np.array(found, dtype=object), list(known))
     print(f"{system}: atoms {stable.mean():.3f}, molecules {whole.mean():.2f} stable, {recalled.mean():.2f} known")

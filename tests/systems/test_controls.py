@@ -12,7 +12,7 @@ from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.parquet import read_parquet, write_parquet
 from latent3d.data.records import concatenate
-from latent3d.evaluation.validity import legacy
+from latent3d.evaluation.validity import edm_protocol
 from latent3d.evaluation.validity.strict import strict_validity
 from latent3d.plan import system_defaults
 from latent3d.systems import Context, load_system
@@ -64,7 +64,7 @@ def test_noise_makes_everything_worse(dataset):
     for noise in (0.0, 0.03, 0.1, 0.3):
         samples = sampled(dataset, range(0, 150), kind="noise", noise=noise)
         assert not samples.bonds_known.any()
-        stability.append(legacy.stable_atoms(samples, legacy.perceive(samples)).mean())
+        stability.append(edm_protocol.stable_atoms(samples, edm_protocol.perceive(samples)).mean())
         validity.append(strict_validity(samples, ELEMENTS).status.count("ok"))
     assert all(a > b for a, b in pairwise(stability))
     assert all(a >= b for a, b in pairwise(validity))
@@ -85,7 +85,7 @@ def test_clouds_are_never_valid(dataset):
     large = large.with_columns(split="train")
     samples = sampled(large, range(0, 200), kind="cloud")
     assert "ok" not in strict_validity(samples, ELEMENTS).status
-    assert not legacy.judge(samples, np.ones(len(samples), bool)).stable.any()
+    assert not edm_protocol.judge(samples, np.ones(len(samples), bool)).stable.any()
 
 
 def test_etkdg_embeds_the_graph_alone(dataset, tmp_path):

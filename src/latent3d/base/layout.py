@@ -58,8 +58,8 @@ class Layout:
         return str(self.root / f"fig_{figure}_{benchmark}{ending}")
 
 
-SAMPLES, ENERGIES, MEASURES, LEDGER, RUN = (
-    *("samples.parquet", "energies.parquet", "measures.parquet"),
-    *("ledger.csv", "run.json"),
+SAMPLES, ENERGIES, JUDGED, MEASURES, LEDGER, RUN = (
+    *("samples.parquet", "energies.parquet", "judged.parquet"),
+    *("measures.parquet", "ledger.csv", "run.json"),
 )
 """Names of the files of samples."""

@@ -74,6 +74,17 @@ def parse_count(option: str, text: str) -> int | None:
     return int(text)
 
 
+def parse_object(option: str, text: str) -> dict[str, Any]:
+    """A JSON object."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{option} is not JSON ({error}); give an object.") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{option} is {text}; give a JSON object.")
+    return found
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """(i, n) of `i/n`, the i-th of n."""
     number, slash, shards = text.partition("/")

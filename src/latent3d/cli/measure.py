@@ -5,7 +5,7 @@ from pathlib import Path
 
 from latent3d.base.errors import UserError
 from latent3d.cli.app import Argument, Option, app
-from latent3d.cli.arguments import cores, parse_count, parse_shard
+from latent3d.cli.arguments import cores, parse_count, parse_object, parse_shard
 
 _POSEBUSTERS = Option("all", help="samples that get PoseBusters' quick tests: a number (seeded draw), or all")
 _ENERGY_RATIO = Option("1000", help="those of them that get its slow energy-ratio test: a number, or all")
@@ -33,6 +33,11 @@ def _score(
     energy_ratio: str = _ENERGY_RATIO,
     fcd: bool = _FCD,
     seed: int = Option(0, min=0, help="of the draws: subsets, folds, bootstrap"),
+    task: str = Option("unconditional", help="what was asked of the samples, a folder of tasks/"),
+    requests: Path | None = Option(None, help="requests.parquet that the samples answer"),
+    identity: str | None = Option(
+        None, help="of a row's samples, JSON with benchmark, row, train_seed, variant: write measures.parquet"
+    ),
     failures: bool = Option(False, "--failures", help="write the failed samples to failures.sdf as well"),
     json_output: bool = Option(False, "--json", help="print metrics.json instead of a table"),
     quiet: bool = Option(False, "--quiet", help="print no table"),
@@ -41,7 +46,7 @@ def _score(
     """Judge files of molecules: validity, stability, PoseBusters, geometry, distances to real molecules."""
     from latent3d.base.files import stem
     from latent3d.commands.score import score_files
-    from latent3d.evaluation.score import Options
+    from latent3d.evaluation.context import Options
 
     if out and len(out) != len(files):
         raise UserError(
@@ -51,7 +56,12 @@ def _score(
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UserError("Two files would be scored into one folder. Give every file a folder of its own by --out.")
     options = Options(parse_count("--posebusters", posebusters), parse_count("--energy-ratio", energy_ratio), fcd, seed)
-    results = score_files(files, folders, reference, reference_energies, options, processes, failures)
+    of_row = None if identity is None else parse_object("--identity", identity)
+    results = score_files(
+        *(files, folders, reference, reference_energies, options, processes, failures, task, requests, of_row)
+    )
+    if of_row is not None:
+        return
     if json_output:
         print(json.dumps(results[0] if len(results) == 1 else results, indent=2, sort_keys=True))
     elif not quiet:
@@ -72,7 +82,7 @@ def _reference(
 ) -> None:
     """Statistics of a dataset's training molecules, and what its test molecules score: done once for many files."""
     from latent3d.commands.reference import make_reference_file
-    from latent3d.evaluation.score import Options
+    from latent3d.evaluation.context import Options
 
     options = Options(parse_count("--posebusters", posebusters), parse_count("--energy-ratio", energy_ratio), fcd)
     make_reference_file(dataset, out, options, processes)

@@ -9,9 +9,11 @@ from latent3d.base.files import hash_configuration, hash_file, resource
 from latent3d.base.run import versions
 from latent3d.base.workers import Workers, run_task
 from latent3d.data.datasets.qm9 import MIRROR_VARIABLE, make_qm9
-from latent3d.evaluation.reference import Reference, make_reference, read_reference_molecules
-from latent3d.evaluation.reference_file import VERSION, read_reference, write_reference
-from latent3d.evaluation.score import Options, measure_floor
+from latent3d.evaluation.analysis.reference import Reference, make_reference, read_reference_molecules
+from latent3d.evaluation.analysis.reference_file import VERSION, read_reference, write_reference
+from latent3d.evaluation.context import Options
+from latent3d.evaluation.score import Measure, family, measure_floor
+from latent3d.tasks import read_task
 
 TASK_SECONDS = 600.0
 
@@ -84,7 +86,14 @@ def make_reference_file(dataset: Path, out: Path, options: Options, processes: i
         write_reference(out, _make(dataset, workers, processes, options))
 
 
+def measure_families(task: str) -> list[Measure]:
+    """The families of measures that a task lists."""
+    listed = read_task(task).measures
+    return [family(one) if isinstance(one, str) else family(one.name, one.function) for one in listed]
+
+
 def _make(file: Path, workers: Workers, processes: int, options: Options) -> Reference:
     molecules = read_reference_molecules(file, processes)
     reference = make_reference(molecules, file, workers, options.fcd)
-    return measure_floor(reference, molecules.split("test"), workers, options)
+    families = measure_families("unconditional")
+    return measure_floor(reference, molecules.split("test"), families, workers, options)

@@ -1,95 +1,64 @@
 """Every measured quantity: name, unit, direction, meaning. Tables, figures, report and docs/metrics.md read this."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A measured quantity as a table prints it.
-
-    Attributes:
-        name: key in the measurement file.
-        unit: unit in the table (`pct` for a rate, else as written), empty for none.
-        direction: `up` if higher is better, `down` if lower is better, empty if neither.
-        meaning: definition, denominator and source, in a sentence or two.
-        scale: factor from the file's unit to the table's.
-        spread: False for what does not vary over seeds (sizes, counts): no standard deviation is printed.
-    """
-
-    name: str
-    unit: str = ""
-    direction: str = ""
-    meaning: str = ""
-    scale: float = 1.0
-    spread: bool = True
-
-    @property
-    def column(self) -> str:
-        """Name of the table's column, e.g. `strict_validity_pct_up`."""
-        return "_".join(part for part in (self.name, self.unit, self.direction) if part)
-
-
-def _rate(name: str, meaning: str, direction: str = "up") -> Quantity:
-    return Quantity(name, "pct", direction, meaning, 100.0)
-
+from latent3d.evaluation.quantity import Quantity, rate
 
 LEGACY = [
-    _rate(
+    rate(
         "legacy_atom_stability",
         "EDM protocol (Hoogeboom et al. 2022): atoms whose distance-based bond orders sum to an allowed valence, "
         "pooled over all atoms of all requested samples. Charges and aromaticity are ignored.",
     ),
-    _rate(
+    rate(
         "legacy_molecule_stability",
         "EDM protocol: samples all of whose atoms are stable, of all requested.",
     ),
-    _rate(
+    rate(
         "ldm3dg_atom_stability",
         "As legacy_atom_stability, but as LDM-3DG counts (notebook of commit ef99fa5): the mean over samples of the "
         "share of their atoms, where samples with other elements than H, C, N, O, F do not count.",
     ),
-    _rate(
+    rate(
         "ldm3dg_molecule_stability",
         "As legacy_molecule_stability, but of samples without other elements than H, C, N, O, F, as LDM-3DG counts.",
     ),
-    _rate(
+    rate(
         "legacy_validity",
         "EDM protocol: samples whose distance-based graph passes RDKit's sanitisation (which may add hydrogens), of "
         "all requested.",
     ),
-    _rate(
+    rate(
         "legacy_geom_validity",
         "EDM protocol as used on GEOM: every bond counted as single before sanitisation. Even sparse random clouds of "
         "atoms pass it, so it says nothing; shown because papers print it.",
         direction="",
     ),
-    _rate(
+    rate(
         "legacy_uniqueness",
         "EDM protocol: distinct SMILES of the largest fragment / legacy valid samples.",
     ),
-    _rate(
+    rate(
         "legacy_novelty",
         "EDM protocol: distinct SMILES absent from the training molecules (perceived by the same rule) / distinct.",
     ),
 ]
 
 CHEMISTRY = [
-    _rate(
+    rate(
         "atom_stability",
         "Atoms whose (element, formal charge, number of aromatic bonds, sum of other bond orders) occurs in the "
         "reference dataset, pooled over all atoms of all requested samples. Unknown combinations are unstable.",
     ),
-    _rate("molecule_stability", "Samples all of whose atoms are stable in that sense, of all requested."),
-    _rate("graph_validity", "V: samples whose graph, implicit hydrogens forbidden, sanitises, of all requested."),
-    _rate("valid_connected", "V&C: those that are also one connected molecule, of all requested."),
-    _rate(
+    rate("molecule_stability", "Samples all of whose atoms are stable in that sense, of all requested."),
+    rate("graph_validity", "V: samples whose graph, implicit hydrogens forbidden, sanitises, of all requested."),
+    rate("valid_connected", "V&C: those that are also one connected molecule, of all requested."),
+    rate(
         "strict_validity",
         "Those that are also neutral, closed-shell (no radical, even number of electrons), made of the dataset's "
         "elements, with finite coordinates and no two atoms closer than 0.5 Å, of all requested.",
     ),
-    _rate("valid_unique", "V&U: distinct canonical SMILES (no stereo) among the strictly valid / requested."),
-    _rate("valid_unique_novel", "V&U&N: those of V&U that are not among the training molecules / requested."),
-    _rate(
+    rate("valid_unique", "V&U: distinct canonical SMILES (no stereo) among the strictly valid / requested."),
+    rate("valid_unique_novel", "V&U&N: those of V&U that are not among the training molecules / requested."),
+    rate(
         "known",
         "Strictly valid samples that are among the dataset's molecules, held-out ones included, of all requested. In a "
         "dataset that enumerates what there is, such as QM9, unknown ones are suspect; in a subset of it, not.",
@@ -117,18 +86,18 @@ POSEBUSTERS_TESTS = {
 QUICK_TESTS = tuple(POSEBUSTERS_TESTS)[:-1]
 
 POSEBUSTERS = [
-    _rate(
+    rate(
         "posebusters_quick",
         "PoseBusters 0.6.5 (Buttenschoen et al. 2024), configuration `mol` without the energy-ratio test: samples that "
         "pass all 11 tests, of all tested. An exception, NaN or a missing graph is a failure.",
     ),
-    _rate(
+    rate(
         "posebusters",
         "All 12 tests, on a seeded subset of the samples (its size is in the counts). The energy-ratio test gives NaN "
         "for some real molecules (9 % of QM9), which counts as a failure: compare with the row of real data.",
     ),
-    _rate("posebusters_energy_undefined", "Share of that subset where the energy-ratio test gave NaN.", direction=""),
-    *(_rate(f"posebusters_{name}", f"PoseBusters: {text}.") for name, text in POSEBUSTERS_TESTS.items()),
+    rate("posebusters_energy_undefined", "Share of that subset where the energy-ratio test gave NaN.", direction=""),
+    *(rate(f"posebusters_{name}", f"PoseBusters: {text}.") for name, text in POSEBUSTERS_TESTS.items()),
 ]
 
 DESCRIPTORS = {
@@ -164,7 +133,7 @@ def _descriptor_distances(matched: str, remark: str) -> list[Quantity]:
 DESCRIPTOR_DISTANCES = [
     *_descriptor_distances("", ""),
     *_descriptor_distances("_matched", "; samples weighted to the training molecules' numbers of heavy atoms"),
-    _rate(
+    rate(
         "size_matched_coverage",
         "Share of the training molecules whose number of heavy atoms occurs among the samples: what matching can "
         "reach.",
@@ -209,19 +178,22 @@ SIMILARITY = [
     Quantity(
         "internal_diversity", "", "", "1 - mean Tanimoto similarity of all pairs (i, j), i = j included, as in MOSES."
     ),
-    _rate(
+    rate(
         "ring_systems_unseen",
         "Ring systems (fused, bridged, spiro) of strictly valid samples that no training molecule has, of all that "
         "occur. Grows as the training set shrinks.",
         "down",
     ),
-    _rate(
+    rate(
         "functional_groups_unseen",
         "Functional groups (Ertl 2017, RDKit's IFG) of strictly valid samples that no training molecule has, of all "
         "that occur. Grows as the training set shrinks.",
         "down",
     ),
 ]
+
+FCD = ("fcd", "fcd_test")
+"""Those of them that a network gives."""
 
 _GEOMETRY_KINDS = {
     "bond_length": ("Bond lengths", "angstrom", "1 Å"),
@@ -248,7 +220,7 @@ GEOMETRY = [
             f"{what} by type: unbiased squared maximum mean discrepancy (can be slightly negative), kernel widths "
             "fixed on the training molecules; a type that the samples lack costs 1.",
         ),
-        _rate(f"{name}_coverage", f"{what}: share of the training molecules' whose type occurs in the samples."),
+        rate(f"{name}_coverage", f"{what}: share of the training molecules' whose type occurs in the samples."),
     )
 ]
 
@@ -270,22 +242,22 @@ def _energy_distances(matched: str, remark: str) -> list[Quantity]:
 
 
 ENERGY = [
-    _rate(
+    rate(
         "gfn2_success",
         "Samples whose GFN2-xTB single point (closed shell) converged, of all requested; an odd number of electrons is "
         "a failure.",
     ),
     *_energy_distances("", ""),
     *_energy_distances("_matched", "; samples weighted to the test molecules' numbers of heavy atoms"),
-    _rate(
+    rate(
         "gfn2_size_matched_coverage",
         "Share of the test molecules whose number of heavy atoms occurs among the samples with an energy.",
         direction="",
     ),
     Quantity("gfn2_dipole_mean", "debye", "", "GFN2-xTB dipole moment at the generated geometry, mean of those known."),
     Quantity("gfn2_gap_mean", "ev", "", "GFN2-xTB gap (LUMO - HOMO) at the generated geometry, mean of those known."),
-    _rate("relaxation_coverage", f"Share of {_RELAXED}, of all asked for."),
-    _rate("relaxation_converged", "Samples whose GFN2-xTB relaxation converged, to whatever graph, of all asked for."),
+    rate("relaxation_coverage", f"Share of {_RELAXED}, of all asked for."),
+    rate("relaxation_converged", "Samples whose GFN2-xTB relaxation converged, to whatever graph, of all asked for."),
     Quantity(
         "relaxation_energy_median",
         "kcal_per_mol",
@@ -305,7 +277,7 @@ ENERGY = [
             ("torsion_change", "degree", "Mean absolute change of a molecule's torsions (circular)"),
         )
     ),
-    _rate("strain_coverage", "Samples with an MMFF94s strain energy (typed and minimised), of all asked for."),
+    rate("strain_coverage", "Samples with an MMFF94s strain energy (typed and minimised), of all asked for."),
     Quantity(
         "strain_median",
         "kcal_per_mol",
@@ -313,16 +285,16 @@ ENERGY = [
         f"MMFF94s energy above the local minimum that the geometry belongs to, {_OF_ALL}. Not zero for real molecules: "
         "compare with the row of test data.",
     ),
-    _rate(
+    rate(
         "md_mmff_survival",
         "Samples whose bond graph survives 10 ps of Langevin dynamics at 300 K with MMFF94s, from the generated "
         "geometry, of all asked for.",
     ),
-    _rate("md_gfn2_survival", "The same with GFN2-xTB, in which bonds can break."),
+    rate("md_gfn2_survival", "The same with GFN2-xTB, in which bonds can break."),
 ]
 
 AUTOENCODER = [
-    _rate("exact_match_2d", "Held-out molecules whose graph comes back exactly, of all."),
+    rate("exact_match_2d", "Held-out molecules whose graph comes back exactly, of all."),
     Quantity(
         "bond_length_mae",
         "angstrom",
@@ -341,8 +313,8 @@ AUTOENCODER = [
         for kind, direction in (("", "down"), ("_median", "down"), ("_shuffled", ""))
         for atoms in ("heavy", "all")
     ),
-    _rate("chirality_recovered", "Stereocentres whose handedness comes back."),
-    _rate("chirality_recovered_shuffled", "The same with the z_3d of another molecule.", direction=""),
+    rate("chirality_recovered", "Stereocentres whose handedness comes back."),
+    rate("chirality_recovered_shuffled", "The same with the z_3d of another molecule.", direction=""),
     Quantity("n_stereocentres", meaning="Stereocentres of the molecules that could be encoded.", spread=False),
     Quantity("latent_2d", meaning="Numbers in z_2d, or in the one code of graph and conformer.", spread=False),
     Quantity("latent_3d", meaning="Numbers in z_3d; 0: one code, positions are compared place by place.", spread=False),
@@ -365,33 +337,3 @@ QUALITY = [*LEGACY, *CHEMISTRY, *POSEBUSTERS[:3], *GEOMETRY]
 """Columns of table_{dataset}.csv."""
 DISTRIBUTION = [*DESCRIPTOR_DISTANCES, *SIMILARITY]
 """Columns of table_distribution_{dataset}.csv."""
-
-UNIT_LABELS = {
-    "pct": "%",
-    "kcal_per_mol": "kcal/mol",
-    "square_angstrom": "Å²",
-    "angstrom": "Å",
-    "degree": "°",
-    "dalton": "Da",
-    "debye": "D",
-    "ev": "eV",
-    "s": "s",
-    "mb": "MB",
-}
-DIRECTION_LABELS = {"up": "↑", "down": "↓"}
-
-
-def header(column: str) -> str:
-    """A column's name for people: `strict_validity_pct_up` -> `strict validity (%, ↑)`.
-
-    Of a value taken from a publication, `..._published`: `legacy validity (%, ↑), published`.
-    """
-    name, details = column.removesuffix("_published"), []
-    for ending, label in (*DIRECTION_LABELS.items(), *UNIT_LABELS.items()):
-        if name.endswith("_" + ending):
-            name = name.removesuffix("_" + ending)
-            details.insert(0, label)
-    # No-break spaces keep unit and direction on one line of a narrow header.
-    details_text = ",\u00a0".join(details)
-    source = ", published" if column.endswith("_published") else ""
-    return name.replace("_", " ") + (f" ({details_text})" if details else "") + source

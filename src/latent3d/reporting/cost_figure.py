@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 
 from latent3d.base.errors import UserError
 from latent3d.base.files import read_json
-from latent3d.evaluation.registry import QUALITY, header
+from latent3d.evaluation.quantity import header
+from latent3d.evaluation.registry import QUALITY
 from latent3d.reporting.material import stage_file
 from latent3d.reporting.published import PublishedCost, published_costs
 from latent3d.reporting.rows import TableRow

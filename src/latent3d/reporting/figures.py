@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from latent3d.base.errors import UserError
-from latent3d.evaluation.registry import AUTOENCODER, QUALITY, header
+from latent3d.evaluation.quantity import header
+from latent3d.evaluation.registry import AUTOENCODER, QUALITY
 from latent3d.reporting.cost_figure import cost_quality_figure
 from latent3d.reporting.distribution_figures import properties_figure, reconstruction_figure
 from latent3d.reporting.drawings import interpolation_figure, samples_figure

@@ -1,6 +1,7 @@
 """docs/metrics.md: every quantity of the registry, so that tables and documentation cannot disagree."""
 
-from latent3d.evaluation.registry import DIRECTION_LABELS, FAMILIES, UNIT_LABELS
+from latent3d.evaluation.quantity import DIRECTION_LABELS, UNIT_LABELS
+from latent3d.evaluation.registry import FAMILIES
 
 _HEAD = """# Metrics
 

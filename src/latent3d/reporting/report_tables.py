@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from latent3d.evaluation.registry import FAMILIES, UNIT_LABELS, header
+from latent3d.evaluation.quantity import UNIT_LABELS, header
+from latent3d.evaluation.registry import FAMILIES
 
 # What the report says elsewhere, or beside the row's name.
 HIDDEN = (

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from latent3d.evaluation.registry import DIRECTION_LABELS, FAMILIES, UNIT_LABELS, Quantity
+from latent3d.evaluation.quantity import DIRECTION_LABELS, UNIT_LABELS, Quantity
+from latent3d.evaluation.registry import FAMILIES
 
 
 def print_scorecard(file: Path, folder: Path, metrics: dict[str, Any]) -> None:

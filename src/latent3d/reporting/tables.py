@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from latent3d.base.files import atomic_path, read_json
 from latent3d.evaluation.energy.energies import CALCULATIONS
-from latent3d.evaluation.registry import AUTOENCODER, DISTRIBUTION, ENERGY, FAMILIES, QUALITY, Quantity
+from latent3d.evaluation.quantity import Quantity
+from latent3d.evaluation.registry import AUTOENCODER, DISTRIBUTION, ENERGY, FAMILIES, QUALITY
 from latent3d.reporting.material import describe_subset, sample_folders, stage_file, training_folders
 from latent3d.reporting.published import published_distances, published_values
 from latent3d.reporting.rows import TableRow

@@ -37,10 +37,10 @@ class Task(BaseModel):
     """A task.yaml.
 
     `conditions` are the columns of the requests that a system must honour. `variants` are what is done to samples
-    afterwards, the first of them as they were made. `measures`, `tables` and `figures` name families of evaluation/ and
-    entries of the catalogue, or are entries of the task's own; the first table is the main one. `controls` are rows that
-    stand in every table of the task, in the words of config.yaml's `rows`. `judges` are trained predictors (judges/)
-    whose predictions for the samples the measures read.
+    afterwards, the first of them as they were made. `measures`, `tables` and `figures` name families of evaluation/
+    and entries of the catalogue, or are entries of the task's own; the first table is the main one. `controls` are
+    rows that stand in every table of the task, in the words of config.yaml's `rows`. `judges` are trained predictors
+    (judges/) whose predictions for the samples the measures read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

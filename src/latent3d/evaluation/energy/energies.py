@@ -8,10 +8,13 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from latent3d.data.molecules.molecules import Molecules
 from latent3d.data.molecules.units import KCAL_PER_HARTREE
+from latent3d.evaluation.analysis.population import FOLDS
+from latent3d.evaluation.context import Context
 from latent3d.evaluation.distribution.distances import descriptor_distances, size_weights
-from latent3d.evaluation.measurement import Measurement
-from latent3d.evaluation.population import FOLDS
+from latent3d.evaluation.measures import Measures
+from latent3d.evaluation.registry import ENERGY
 
 _STATUS = {
     "single_point": "status",
@@ -31,8 +34,20 @@ _RELAXED = {
 }
 
 
+def measure(samples: Molecules, requests: pd.DataFrame, context: Context, out: Measures) -> pd.DataFrame:
+    """Every value of registry.ENERGY. A sample without a single point has failed, for the reason in the ledger."""
+    out.missing(ENERGY)
+    status = pd.Series([None] * len(samples), dtype=object)
+    if context.energies is not None:
+        failed_before = pd.Series(context.status, dtype=object).mask(context.usable, None)
+        fold = context.population().fold
+        status, out.failed = measure_energies(context.energies, context.reference_energies, failed_before, fold, out)
+        out.stage(status)
+    return pd.DataFrame({"gfn2": status})
+
+
 def measure_energies(
-    energies: pd.DataFrame, reference: pd.DataFrame | None, failed_before: pd.Series, fold: np.ndarray, out: Measurement
+    energies: pd.DataFrame, reference: pd.DataFrame | None, failed_before: pd.Series, fold: np.ndarray, out: Measures
 ) -> tuple[pd.Series, dict[str, dict[str, int]]]:
     """Measure every value of registry.ENERGY that was asked for.
 
@@ -65,7 +80,7 @@ def measure_energies(
     return table["status"], failures
 
 
-def _single_points(table: pd.DataFrame, reference: pd.DataFrame | None, fold: np.ndarray, out: Measurement) -> None:
+def _single_points(table: pd.DataFrame, reference: pd.DataFrame | None, fold: np.ndarray, out: Measures) -> None:
     done = (table["status"] == "ok").to_numpy()
     out.rate("gfn2_success", done.sum(), len(done))
     for column in ("dipole", "gap"):
@@ -75,12 +90,8 @@ def _single_points(table: pd.DataFrame, reference: pd.DataFrame | None, fold: np
     if reference is None:
         return
     real = reference[reference["status"] == "ok"]
-    whole = _distances(table[done], real)
     folds = [table[done & (fold == number)] for number in range(FOLDS)]
-    # An empty fold says nothing of the spread.
-    parts = [_distances(rows, real) for rows in folds] if all(map(len, folds)) else []
-    for name, value in whole.items():
-        out.of_set(name, value, [part[name] for part in parts])
+    out.of_folds(lambda rows: _distances(rows, real), table[done], folds)
 
 
 def _distances(samples: pd.DataFrame, real: pd.DataFrame) -> dict[str, float | None]:
@@ -94,7 +105,7 @@ def _distances(samples: pd.DataFrame, real: pd.DataFrame) -> dict[str, float | N
     }
 
 
-def _relaxations(_: str, asked: pd.DataFrame, out: Measurement) -> dict[str, int]:
+def _relaxations(_: str, asked: pd.DataFrame, out: Measures) -> dict[str, int]:
     converged = (asked["relax_status"] == "ok").to_numpy()
     kept = converged & (asked["graph_survived"] == True).to_numpy()  # noqa: E712 (null is not True)
     out.rate("relaxation_converged", converged.sum(), len(asked))
@@ -106,14 +117,14 @@ def _relaxations(_: str, asked: pd.DataFrame, out: Measurement) -> dict[str, int
     return _reasons(status)
 
 
-def _strains(_: str, asked: pd.DataFrame, out: Measurement) -> dict[str, int]:
+def _strains(_: str, asked: pd.DataFrame, out: Measures) -> dict[str, int]:
     done = (asked["strain_status"] == "ok").to_numpy()
     out.rate("strain_coverage", done.sum(), len(asked))
     out.median("strain_median", _or_infinite(asked["strain"], done))
     return _reasons(asked["strain_status"])
 
 
-def _dynamics(name: str, asked: pd.DataFrame, out: Measurement) -> dict[str, int]:
+def _dynamics(name: str, asked: pd.DataFrame, out: Measures) -> dict[str, int]:
     survived = (asked[f"{name}_survived"] == True).to_numpy()  # noqa: E712 (null is not True)
     out.rate(f"{name}_survival", survived.sum(), len(asked))
     status = asked[f"{name}_status"]

@@ -1,115 +1,134 @@
-"""PoseBusters (Buttenschoen et al. 2024), its configuration `mol`, on one molecule at a time.
+"""PoseBusters on samples: the quick tests on all (or a seeded subset), the slow energy-ratio test on a smaller one."""
 
-The library's own functions run in its order with its configuration; its tables of results are left out. Implicit
-hydrogens are forbidden (`molecules.rdkit.to_rdkit`), else a molecule that lacks hydrogens passes. Two traits of the
-library to know: the geometry tests look at no hydrogen, and a test with nothing to look at passes.
-"""
-
-import contextlib
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import rdkit
-from posebusters.modules.energy_ratio import get_energies
-from posebusters.posebusters import PoseBusters, module_dict
-from rdkit import Chem
+import pandas as pd
 
-from latent3d.data.molecules.molecules import Molecule
-from latent3d.data.molecules.rdkit import to_rdkit
-from latent3d.evaluation.registry import QUICK_TESTS
+from latent3d.base.workers import Workers
+from latent3d.data.molecules.molecules import Molecule, Molecules
+from latent3d.data.molecules.perception import perceive_bonds
+from latent3d.evaluation.analysis.population import map_groups
+from latent3d.evaluation.context import Context
+from latent3d.evaluation.measures import Measures
+from latent3d.evaluation.registry import POSEBUSTERS, POSEBUSTERS_TESTS, QUICK_TESTS
 
-_REMEMBERED_GRAPHS = 10_000  # of which the library would keep conformer energies (about 2 kB each) without limit
-
-
-@dataclass(frozen=True)
-class _Module:
-    """A module of PoseBusters with its parameters, and the tests it answers by the names of its outputs."""
-
-    check: Callable[[Chem.Mol], dict[str, Any]]
-    tests: dict[str, str]
+ENERGY_TEST = "internal_energy"
+Result = dict[str, bool | str | None] | str
+"""True, False, None for NaN, or `timeout` or `crashed` for each test; or why no test could be done."""
+_GROUP, _QUICK_SECONDS, _ENERGY_SECONDS = 20, 30.0, 120.0
 
 
-def quick_tests(molecule: Molecule) -> dict[str, bool | None]:
-    """The tests of `registry.QUICK_TESTS`: all but the energy ratio.
+def measure(samples: Molecules, requests: pd.DataFrame, context: Context, out: Measures) -> pd.DataFrame:
+    """Every value of registry.POSEBUSTERS; the ledger has the verdict on each sample."""
+    options = context.options
+    verdicts: list[str | None] = [None] * len(samples)
+    if context.flat or options.posebusters == 0:
+        out.missing(POSEBUSTERS)
+    else:
+        verdicts = bust(
+            samples, context.usable, options.posebusters, options.energy_ratio, options.seed, context.workers, out
+        )
+    return pd.DataFrame({"posebusters": pd.Series(verdicts, dtype=object)})
+
+
+def bust(
+    samples: Molecules,
+    usable: np.ndarray,
+    quick: int | None,
+    energy: int | None,
+    seed: int,
+    workers: Workers,
+    out: Measures,
+) -> list[str | None]:
+    """Test samples, add the values of registry.POSEBUSTERS to `out`, and return the verdict on each.
+
+    A verdict is None where the sample was not tested; `ok`; the failed tests joined by `;`, with `undefined` after
+    those that gave NaN or raised; or why nothing could be tested: `sample_failed`, `no_graph`, `timeout`, `crashed`.
 
     Args:
-        molecule: its bonds must be known. Where a coordinate is not finite, the tests of geometry are undefined.
-
-    Returns:
-        By test: True passed, False failed, None undefined (PoseBusters gives NaN or raises), which is no pass either.
-        Of a graph that RDKit cannot hold (bond orders, self-bonds, repeats), `mol_pred_loaded` is False, the rest None.
+        samples: N molecules; bonds that are unknown are perceived.
+        usable: [N] bool, False where the sample is a failure: it fails every test.
+        quick: number of samples that get the quick tests; None for all.
+        energy: number of those that get the energy-ratio test as well; None for all.
+        seed: of the draw of both, without replacement.
+        workers: that run `workers.run_task`.
+        out: what to add to.
     """
-    found = _run(_QUICK, molecule)
-    return {test: found[test] for test in QUICK_TESTS}
+    order = np.random.default_rng([seed, 2]).permutation(len(samples))
+    tested = order[:quick]
+    with_energy = tested[:energy]
+    results: dict[int, Result] = dict.fromkeys(tested[~usable[tested]].tolist(), "sample_failed")
+    for rows, function, size, seconds, label in (
+        (tested, _quick_group, _GROUP, _QUICK_SECONDS, "PoseBusters"),
+        (with_energy, _energy_group, 1, _ENERGY_SECONDS, "PoseBusters, energy ratio"),
+    ):
+        rows = rows[usable[rows]].tolist()
+        outcomes = map_groups(function, [samples[row] for row in rows], size, seconds, workers, label)
+        for row, outcome in zip(rows, outcomes, strict=True):
+            new = outcome.value if outcome.status == "ok" else outcome.status
+            old = results.get(row)
+            if isinstance(old, dict):
+                # What only the second round could not finish keeps what the first one found.
+                results[row] = old | (new if isinstance(new, dict) else {ENERGY_TEST: new})
+            elif old is None:
+                results[row] = new
+    _measure(results, tested.tolist(), with_energy.tolist(), out)
+    return [_verdict(results.get(row)) for row in range(len(samples))]
 
 
-def energy_test(molecule: Molecule) -> bool | None:
-    """The test `internal_energy`: UFF energy at most 100 times the mean of 50 conformers generated from the InChI.
+# PoseBusters is imported where it runs: scoring without it needs neither the package nor its second of start-up.
+def _quick_group(molecules: list[Molecule]) -> list[Result]:
+    from latent3d.evaluation.validity.posebusters_tests import quick_tests
 
-    None if undefined, as in `quick_tests`: for one in eleven molecules of QM9, whose fused small rings RDKit cannot
-    embed 50 times, which takes seconds to find out. Molecules of one or two heavy atoms may fail, however sound: their
-    mean is about zero. Deterministic (the library's embedding has a fixed seed); one thread.
-    """
-    if get_energies.cache_info().currsize >= _REMEMBERED_GRAPHS:
-        get_energies.cache_clear()
-    return _run(_ENERGY, molecule)["internal_energy"]
+    return [_with_graph(molecule, quick_tests) for molecule in molecules]
 
 
-def _run(modules: list[_Module], molecule: Molecule) -> dict[str, bool | None]:
-    tests: dict[str, bool | None] = {test: None for module in modules for test in module.tests.values()}
-    try:
-        mol = to_rdkit(molecule)
-    except (ValueError, RuntimeError, KeyError):
-        return tests | ({"mol_pred_loaded": False} if "mol_pred_loaded" in tests else {})
-    with _silence():
-        for module in modules:
-            # PoseBusters lets anything through that RDKit or pandas raise on strange molecules.
-            with contextlib.suppress(Exception):
-                results = module.check(mol)["results"]
-                tests |= {test: _verdict(results[output]) for output, test in module.tests.items()}
-    return tests
+def _energy_group(molecules: list[Molecule]) -> list[Result]:
+    from latent3d.evaluation.validity.posebusters_tests import energy_test
+
+    return [_with_graph(molecule, lambda graph: {ENERGY_TEST: energy_test(graph)}) for molecule in molecules]
 
 
-def _verdict(value: object) -> bool | None:
-    """NaN, which bool() would make a pass, is None."""
-    return bool(value) if isinstance(value, bool | np.bool_) else None
+def _with_graph(molecule: Molecule, function: Callable[[Molecule], dict[str, bool | None]]) -> Result:
+    graph, status = (molecule, "ok") if molecule.bonds is not None else perceive_bonds(molecule)
+    if status == "ok" and not (len(graph) and np.isfinite(graph.positions).all()):
+        status = "nan_coordinates" if len(graph) else "decode_failed"
+    return function(graph) if status == "ok" else "no_graph"
 
 
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """No message of PoseBusters, nor of RDKit, whose log it sends to Python's and switches on again while running.
+def _measure(
+    results: dict[int, Result],
+    tested: Sequence[int],
+    with_energy: Sequence[int],
+    out: Measures,
+) -> None:
+    out.missing(POSEBUSTERS)
 
-    RDKit's handler gets its stream back: PoseBusters leaves it on the stderr of the moment, and where that has been
-    closed since, fails to move it and takes the error for an InChI that cannot be made.
-    """
-    stream, disabled = rdkit.log_handler.stream, logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        rdkit.log_handler.setStream(stream)
-        logging.disable(disabled)
+    def passed(row: int, names: Sequence[str]) -> bool:
+        result = results[row]
+        return isinstance(result, dict) and all(result.get(name) is True for name in names)
 
-
-def _modules() -> Iterator[_Module]:
-    """The modules of the configuration that answer a test, in its order, with tests named as in its reports."""
-    for module in PoseBusters(config="mol").config["modules"]:
-        parameters = module.get("parameters", {})
-        if module["function"] == "energy_ratio":
-            parameters = parameters | {"num_threads": 1}
-        tests = {
-            output: module["rename_outputs"][output].lower().replace(" ", "_")
-            for output in module.get("chosen_binary_test_output", [])
-        }
-        if tests:
-            yield _Module(partial(module_dict[module["function"]], **parameters), tests)
+    out.counts["posebusters_tested"] = len(tested)
+    out.counts["posebusters_energy_tested"] = len(with_energy)
+    for rows, whole, names in (
+        (tested, "posebusters_quick", QUICK_TESTS),
+        (with_energy, "posebusters", tuple(POSEBUSTERS_TESTS)),
+    ):
+        if rows:
+            out.rate(whole, sum(passed(row, names) for row in rows), len(rows))
+    for name in POSEBUSTERS_TESTS:
+        rows = with_energy if name == ENERGY_TEST else tested
+        if rows:
+            out.rate(f"posebusters_{name}", sum(passed(row, [name]) for row in rows), len(rows))
+    if with_energy:
+        undefined = sum(isinstance(results[row], dict) and results[row][ENERGY_TEST] is None for row in with_energy)
+        out.rate("posebusters_energy_undefined", undefined, len(with_energy))
 
 
-_ENERGY = [module for module in _modules() if "internal_energy" in module.tests.values()]
-_QUICK = [module for module in _modules() if "internal_energy" not in module.tests.values()]
+def _verdict(result: Result | None) -> str | None:
+    if not isinstance(result, dict):
+        return result
+    reasons = {False: "", None: " undefined"}
+    failed = [f"{name}{reasons.get(value, f' {value}')}" for name, value in result.items() if value is not True]
+    return "; ".join(failed) or "ok"

@@ -15,7 +15,7 @@ from latent3d.data.molecules.perception import MAX_ATOMS, perceive_bonds
 from latent3d.data.molecules.rdkit import canonical_smiles
 from latent3d.data.molecules.status import USABLE_STATUSES
 from latent3d.data.molecules.verdict import GraphVerdict, judge_graph
-from latent3d.evaluation.pairs import close_pairs
+from latent3d.evaluation.analysis.pairs import close_pairs
 
 MIN_DISTANCE = 0.5
 """Atoms closer than this, in angstrom, overlap."""

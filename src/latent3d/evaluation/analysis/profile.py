@@ -12,13 +12,16 @@ from latent3d.data.molecules.molecules import Molecule, Molecules, from_list
 from latent3d.data.molecules.status import USABLE_STATUSES
 from latent3d.evaluation.distribution import fragments as parts
 from latent3d.evaluation.distribution.descriptors import descriptors
-from latent3d.evaluation.distribution.similarity import FINGERPRINT_BYTES, fingerprint
+from latent3d.evaluation.distribution.set_similarity import FINGERPRINT_BYTES, fingerprint
 from latent3d.evaluation.geometry import histograms as geometry
 from latent3d.evaluation.geometry.histograms import GeometryHistogram
 from latent3d.evaluation.registry import DESCRIPTORS
-from latent3d.evaluation.validity import legacy
-from latent3d.evaluation.validity.stability import bond_kinds, valence_codes
+from latent3d.evaluation.validity import edm_protocol
 from latent3d.evaluation.validity.strict import strict_validity
+from latent3d.evaluation.validity.valences import bond_kinds, valence_codes
+
+SET_SIZE = 10_000
+"""Molecules that enter FCD and nearest neighbours, on both sides: such values depend on the number."""
 
 PARTS = ("fragments", "scaffolds", "ring_systems", "functional_groups")
 
@@ -90,7 +93,7 @@ def analyse(chunk: Chunk) -> Analysis:
     molecules, n = chunk.molecules, len(chunk.molecules)
     usable = np.isin(np.array(chunk.status, dtype=object), USABLE_STATUSES)
     strict = strict_validity(molecules, chunk.elements, chunk.status, coordinates=not chunk.flat)
-    old = legacy.judge(molecules, usable)
+    old = edm_protocol.judge(molecules, usable)
     graphs, kinds = _graphs(strict.graphs, strict.mols)
     placed = ~molecules.any_atom(~np.isfinite(molecules.positions).all(axis=1))
     table = pd.DataFrame(

@@ -16,13 +16,10 @@ from latent3d.data.molecules.parquet import read_metadata
 from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
 from latent3d.data.molecules.read import has_coordinates, read_molecules
 from latent3d.data.molecules.status import sample_status
-from latent3d.evaluation.distribution import fcd
-from latent3d.evaluation.population import analyse_population
-from latent3d.evaluation.profile import Profile
-from latent3d.evaluation.validity.stability import ValenceTable
-
-SET_SIZE = 10_000
-"""Molecules that enter FCD and nearest neighbours, on both sides: such values depend on the number."""
+from latent3d.evaluation.analysis.population import analyse_population
+from latent3d.evaluation.analysis.profile import SET_SIZE, Profile
+from latent3d.evaluation.distribution import chemnet
+from latent3d.evaluation.validity.valences import ValenceTable
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def make_reference(molecules: Molecules, file: Path, workers: Workers, with_fcd:
 
 
 def _chemnet(smiles: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
-    return fcd.statistics(fcd.activations(smiles, "reference: ChemNet"))
+    return chemnet.statistics(chemnet.activations(smiles, "reference: ChemNet"))
 
 
 def _smiles(held_out: Molecules) -> frozenset[str]:

@@ -3,21 +3,29 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from latent3d.base.workers import Outcome, Workers
 from latent3d.data.molecules.molecules import EMPTY, Molecules, from_list
-from latent3d.evaluation.profile import Analysis, Chunk, Profile, analyse, merge
-from latent3d.evaluation.validity.stability import UNKNOWN
+from latent3d.evaluation.analysis.profile import SET_SIZE, Analysis, Chunk, Profile, analyse, merge
+from latent3d.evaluation.validity.valences import UNKNOWN
 
 FOLDS = 5
 """Disjoint folds, drawn with a seed, from whose spread the intervals of set-level values come."""
 
 CHUNK = 250
 _CHUNK_SECONDS, _MOLECULE_SECONDS = 300.0, 60.0
+
+
+class Compared(NamedTuple):
+    """What of a population is compared with other sets: as a whole, and in its folds."""
+
+    whole: Profile
+    folds: list[Profile]
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,12 @@ class Population:
     atom_offsets: np.ndarray
     folds: list[Profile]
     fold: np.ndarray
+
+    @cached_property
+    def compared(self) -> Compared:
+        """At most SET_SIZE molecules, since values of sets depend on their number."""
+        folds = [fold.limited(SET_SIZE // FOLDS) for fold in self.folds]
+        return Compared(merge(folds), folds)
 
 
 def analyse_population(

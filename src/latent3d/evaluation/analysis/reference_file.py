@@ -16,10 +16,10 @@ from safetensors.numpy import save
 import latent3d
 from latent3d.base.errors import UserError
 from latent3d.base.files import atomic_path
+from latent3d.evaluation.analysis.profile import PARTS, Profile
+from latent3d.evaluation.analysis.reference import Reference
 from latent3d.evaluation.geometry.histograms import GeometryHistogram
-from latent3d.evaluation.profile import PARTS, Profile
-from latent3d.evaluation.reference import Reference
-from latent3d.evaluation.validity.stability import ValenceTable
+from latent3d.evaluation.validity.valences import ValenceTable
 
 VERSION = 4
 """Raised whenever the statistics change, so that cached ones are made again."""
