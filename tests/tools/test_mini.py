@@ -123,21 +123,24 @@ def test_a_geometry_with_another_bond_graph_is_left_out():
 def test_an_interrupted_generation_continues(tmp_path, monkeypatch):
     monkeypatch.setattr(mini, "draw", lambda sizes: ["C", "N", "O", "CO"])
     mini.make_mini(tmp_path / "whole.parquet", 1, tmp_path / "checkpoints")
-    ledger = next((tmp_path / "checkpoints").glob("*/mini.jsonl"))
-    lines = ledger.read_text().splitlines(keepends=True)
+    chunks = sorted((tmp_path / "checkpoints").glob("mini-*/*.json"))
+    assert [json.loads(chunk.read_text())["constitution"] for chunk in chunks] == ["C", "N", "O", "CO"]
+    made = [chunk.stat().st_mtime_ns for chunk in chunks]
     # As a kill in the middle of writing the third molecule leaves it.
-    ledger.write_text("".join(lines[:2]) + lines[2][:40])
+    chunks[2].with_name(".2-half.json").write_text(chunks[2].read_text()[:40])
+    chunks[2].unlink()
+    chunks[3].unlink()
     mini.make_mini(tmp_path / "again.parquet", 1, tmp_path / "checkpoints")
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
-    assert [json.loads(line)["constitution"] for line in ledger.read_text().splitlines()[:2]] == [
-        json.loads(line)["constitution"] for line in lines[:2]
-    ]
+    assert [chunk.stat().st_mtime_ns for chunk in chunks[:2]] == made[:2]
 
 
-def test_a_damaged_ledger_is_named(tmp_path):
-    (tmp_path / "mini.jsonl").write_text('{"constitution": \nnonsense\n')
-    with pytest.raises(UserError, match=r"mini\.jsonl.*Delete it"):
-        mini.read_ledger(tmp_path / "mini.jsonl")
+def test_a_damaged_chunk_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(mini, "draw", lambda sizes: ["C"])
+    mini.make_mini(tmp_path / "whole.parquet", 1, tmp_path / "checkpoints")
+    next((tmp_path / "checkpoints").glob("mini-*/0.json")).write_text('{"constitution": \nnonsense\n')
+    with pytest.raises(UserError, match=r"0\.json.*Delete it"):
+        mini.make_mini(tmp_path / "again.parquet", 1, tmp_path / "checkpoints")
 
 
 def test_what_cannot_be_embedded_has_a_reason():

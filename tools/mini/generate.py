@@ -5,7 +5,6 @@ MMFF94, GFN2-xTB minimum, properties, split. `resources/README.md` describes the
 """
 
 import hashlib
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -18,8 +17,9 @@ from rdkit import Chem, RDLogger
 from rdkit.Chem import AllChem
 from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers
 
-from latent3d.base.errors import Failed, UserError
-from latent3d.base.files import hash_configuration
+from latent3d.base.chunks import FinishedChunks
+from latent3d.base.errors import Failed
+from latent3d.base.progress import duration
 from latent3d.base.run import versions
 from latent3d.base.workers import Outcome, Workers
 from latent3d.calculations.gfn2.singlepoint import Gfn2
@@ -57,32 +57,27 @@ def make_mini(out: Path, processes: int, checkpoints: Path) -> None:
     print("mini: enumerating molecules of up to 7 heavy atoms (half a minute)", file=sys.stderr, flush=True)
     constitutions = draw(range(1, 8))
     settings = {"seed": SEED, "constitutions": constitutions, "versions": versions(["rdkit", "tblite"])}
-    ledger = checkpoints / hash_configuration(settings) / "mini.jsonl"
-    finished = read_ledger(ledger)
+    finished: FinishedChunks[dict[str, Any]] = FinishedChunks(checkpoints, "mini", settings)
     # In random order, so that the rate and the time left are honest from the start.
-    order = np.random.default_rng(SEED).permutation(len(constitutions))
-    waiting = [constitutions[i] for i in order if constitutions[i] not in finished]
-    minutes = len(waiting) * _SECONDS_PER_MOLECULE / processes / 60
+    order = np.random.default_rng(SEED).permutation(len(constitutions)).tolist()
+    waiting = [i for i in order if str(i) not in finished]
+    seconds = len(waiting) * _SECONDS_PER_MOLECULE / processes
     print(
-        f"mini: {len(waiting)} of {len(constitutions)} molecules to compute, about {minutes:.0f} min on {processes} "
-        f"free cores; finished ones are kept in {ledger.parent}",
+        f"mini: {len(waiting)} of {len(constitutions)} molecules to compute, about {duration(seconds)} on {processes} "
+        f"free cores; finished ones are kept in {finished.folder}",
         file=sys.stderr,
         flush=True,
     )
 
-    with Workers(make_row, processes, _TIME_LIMIT) as workers, open(ledger, "ab", buffering=0) as stream:
+    def keep(task: int, outcome: Outcome) -> None:
+        i = waiting[task]
+        finished.save(str(i), {"constitution": constitutions[i], "status": outcome.status, "row": outcome.value})
 
-        def keep(index: int, outcome: Outcome) -> None:
-            row = {"constitution": waiting[index], "status": outcome.status, "row": outcome.value}
-            try:
-                stream.write(json.dumps(row).encode() + b"\n")
-            except OSError as error:
-                raise UserError(f"Cannot write {ledger}: {error.strerror}. Free space, then run it again.") from error
-            finished[waiting[index]] = row
-
-        workers.map(waiting, "mini", keep)
-    write_parquet(out, assemble(finished.values()), extra_metadata=_metadata(finished.values()))
-    print(f"mini: {dict(Counter(row['status'] for row in finished.values()))}", file=sys.stderr)
+    with Workers(make_row, processes, _TIME_LIMIT) as workers:
+        workers.map([constitutions[i] for i in waiting], "mini", keep)
+    rows = [finished.load(str(i)) for i in order]
+    write_parquet(out, assemble(rows), extra_metadata=_metadata(rows))
+    print(f"mini: {dict(Counter(row['status'] for row in rows))}", file=sys.stderr)
 
 
 def draw(sizes: Iterable[int]) -> list[str]:
@@ -240,21 +235,6 @@ def _metadata(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
         "left_out": {status: count for status, count in sorted(counts.items()) if status != "ok"},
         "versions": versions(["rdkit", "tblite", "scipy"]),
     }
-
-
-def read_ledger(path: Path) -> dict[str, dict[str, Any]]:
-    """Finished molecules by constitution; a line cut off by a crash is removed from the file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        text = path.read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]
-        if len(whole) < len(text):
-            path.write_bytes(whole)
-        rows = [json.loads(line) for line in whole.splitlines()]
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"Cannot use {path} ({error}). Delete it to start anew.") from error
-    return {row["constitution"]: row for row in rows}
 
 
 def _smiles(mol: Chem.Mol) -> str:
