@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from latent3d.base.errors import UserError
 from latent3d.base.files import write_json
 
 
@@ -76,8 +77,6 @@ def resolve_device(name: str) -> str:
         UserError: cuda was asked for, but PyTorch sees no GPU.
     """
     import torch
-
-    from latent3d.base.errors import UserError
 
     if name not in ("auto", "cpu", "cuda"):
         raise UserError(f"device: {name!r} is not one of auto, cpu, cuda.")
