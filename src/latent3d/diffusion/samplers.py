@@ -48,18 +48,18 @@ def sample(
 
 @torch.no_grad()
 def invert(
-    model: PredictsX0, x0: torch.Tensor, steps: int, condition: Condition = None, fixed_points: int = 1
+    model: PredictsX0, x0: torch.Tensor, steps: int, condition: Condition = None, fixed_points: int = 3
 ) -> torch.Tensor:
     """The noise [B, ...] from which `ddim` in so many steps draws x0 [B, ...] (Song et al. 2021, section 4.3).
 
     With alpha = cos and sigma = sin of an angle, a step of DDIM by an angle d is x_t = cos(d) x_s - sin(d) v(x_s, s),
     so that x_s is the fixed point of x <- (x_t + sin(d) v(x, s)) / cos(d). One iteration from x_t is plain DDIM
     inversion, from which `sample` gives x0 back with an error that falls with the number of steps. Each further one
-    takes a factor of the order of d off that error, down to rounding.
+    takes a factor of the order of d off that error, down to rounding; what lies beyond the model's limit cannot return.
 
     Args:
         model: of x_0.
-        x0: data, in the model's units.
+        x0: data, in the model's units and within its limit.
         steps: of the grid of times, as in `sample`.
         condition: what the model takes beside x and t.
         fixed_points: iterations per step, one prediction each.
