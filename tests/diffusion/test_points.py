@@ -22,7 +22,7 @@ from latent3d.diffusion.points import (
     random_rotations,
     without_gravity,
 )
-from latent3d.diffusion.samplers import SAMPLERS, sample
+from latent3d.diffusion.samplers import SAMPLERS, invert, sample
 from latent3d.nets.egnn import EGNN, GNN
 
 STD = 0.7
@@ -90,6 +90,29 @@ def test_samples_of_the_exact_denoiser_have_the_variance_of_the_data(sampler):
     z = sample(point_denoiser(ExactGaussian()), noise, 250, sampler, PointCondition(mask))
     assert z[..., :3].square().sum((1, 2)).mean().item() == pytest.approx(9 * STD**2, rel=0.04)
     assert z[..., 3].std().item() == pytest.approx(STD, rel=0.03)
+
+
+def test_inverted_clouds_keep_the_centre_of_gravity_at_zero_and_come_back(mask):
+    generator = torch.Generator().manual_seed(0)
+    z0 = STD * without_gravity(torch.randn(3, 6, 5, generator=generator, dtype=torch.float64), mask)
+    model, condition = point_denoiser(ExactGaussian()), PointCondition(mask)
+    noise = invert(model, z0, 50, condition, 10)
+    assert gravity(noise, mask) < 1e-12
+    assert not noise[~mask].any()
+    torch.testing.assert_close(sample(model, lambda: noise, 50, "ddim", condition), z0, rtol=0, atol=1e-6)
+    # Nearly z_0 / STD, the noise that the flow makes z_0 of.
+    torch.testing.assert_close(noise, z0 / STD, rtol=0.05, atol=0)
+
+
+def test_a_network_reads_the_context_of_atoms_that_there_are(mask):
+    torch.manual_seed(0)
+    network = PointNetwork(EGNN, 2, 16, 2, 1.0, context=1).double()
+    z, t = draw_noise(torch.Size([3, 6, 5]), mask, torch.Generator().manual_seed(0)).double(), torch.full((3,), 0.5)
+    first, second = (torch.full((3, 6, 1), value, dtype=torch.float64) for value in (0.0, 1.0))
+    elsewhere = torch.where(mask[..., None], first, second)  # at padding alone
+    out = [network(z, t.double(), PointCondition(mask, context)) for context in (first, second, elsewhere)]
+    assert (out[0] - out[1])[mask].abs().max() > 1e-3
+    assert torch.equal(out[0], out[2])
 
 
 def test_the_loss_of_the_exact_denoiser_is_the_irreducible_one():

@@ -31,7 +31,7 @@ def linear_500(t: torch.Tensor) -> torch.Tensor:
     """LDM-3DG's chain: beta from 1e-4 to 0.02 over 500 steps, products of 1 - beta (You et al. 2024, released code).
 
     At t = k / 500 it is the chain's alpha_bar_k, in between the logarithm is linear. It ends at 0.00635: a share of
-    0.08 of the codes is left where sampling starts from pure noise.
+    0.08 of the latents is left where sampling starts from pure noise.
     """
     beta = torch.linspace(1e-4, 0.02, 500, dtype=torch.float64)
     log_alpha_bar = torch.cat([torch.zeros(1, dtype=torch.float64), torch.log1p(-beta).cumsum(0)]).to(t.device)

@@ -18,7 +18,7 @@ from latent3d.nets.precision import full_precision
 
 
 class PointAutoencoder(nn.Module):
-    """Encoder of one layer, decoder of several; the codes get the noise that the diffusion leaves at t = 0.
+    """Encoder of one layer, decoder of several; the latents get the noise that the diffusion leaves at t = 0.
 
     The encoder also reads out variances, which nothing uses: the released code overwrites them by that noise.
     """
@@ -44,8 +44,8 @@ class PointAutoencoder(nn.Module):
             return torch.cat([centre(x.to(dtype), clouds.mask), z_h.to(dtype)], -1)
 
     def draw(self, mean: torch.Tensor, mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Codes z ~ N(mean, sigma_0^2), with the noise of the schedule at t = 0."""
-        return mean + noise_of_codes() * draw_noise(mean.shape, mask, generator)
+        """Latents z ~ N(mean, sigma_0^2), with the noise of the schedule at t = 0."""
+        return mean + noise_of_latents() * draw_noise(mean.shape, mask, generator)
 
     def decode(self, z: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Positions [B, N, 3] without centre of gravity, logits of elements [B, N, E], charges [B, N, 0 or 1]."""
@@ -58,7 +58,7 @@ class PointAutoencoder(nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Reconstruction loss [|x - x^|^2 + CE(element) + (charge)^2] / ((3 + F) largest), plus a weighted KL term.
 
-        The KL term is that of unit variances, as released. Without `train_encoder` codes carry no gradient.
+        The KL term is that of unit variances, as released. Without `train_encoder` latents carry no gradient.
         """
         mask = clouds.mask
         with torch.set_grad_enabled(train_encoder and torch.is_grad_enabled()):
@@ -74,12 +74,12 @@ class PointAutoencoder(nn.Module):
         return {"loss": reconstruction + self.kl_weight * kl, "reconstruction": reconstruction, "kl": kl}
 
     def decode_clouds(self, z: torch.Tensor, mask: torch.Tensor, last_element: bool = True) -> PointCloudBatch:
-        """Molecules of codes. Without `last_element` the last class of elements cannot be chosen (released defect)."""
+        """Molecules of latents. Without `last_element` the last element cannot be chosen (released defect)."""
         x, logits, _ = self.decode(z, mask)
         logits = logits if last_element else logits[..., :-1]
         return PointCloudBatch(x, logits.argmax(-1) * mask, mask, self.elements)
 
 
-def noise_of_codes() -> float:
-    """sigma at t = 0 of the diffusion over the codes."""
+def noise_of_latents() -> float:
+    """sigma at t = 0 of the diffusion over the latents."""
     return float(NoiseLevel.at(SCHEDULE, torch.zeros(1)).sigma)

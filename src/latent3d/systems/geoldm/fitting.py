@@ -1,7 +1,7 @@
-"""Training of the autoencoder and of the diffusion over its codes.
+"""Training of the autoencoder and of the diffusion over its latents.
 
-The released code adds both losses and trains everything at once; since the codes carry no gradient there, the two share
-no parameter, and training them one after the other differs in the clipping of gradients alone.
+The released code adds both losses and trains everything at once; since the latents carry no gradient there, the two
+share no parameter, and training them one after the other differs in the clipping of gradients alone.
 """
 
 from typing import Any

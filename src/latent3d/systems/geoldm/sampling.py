@@ -22,7 +22,7 @@ def generator(
     context: Context,
     run: Run,
 ) -> Generate:
-    """Noise to codes to positions and elements; bonds are for whoever needs them to perceive. `context` is not used."""
+    """Noise to latents to positions and elements; bonds are for whoever needs them to perceive. `context`: not used."""
     autoencoder = load_autoencoder(backbone, parts["autoencoder"], run.device)
     denoiser, sizes = load_denoiser(backbone, parts["diffusion"], run.device)
     last_element = autoencoder.charges or settings["last_element"] == "kept"

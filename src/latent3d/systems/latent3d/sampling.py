@@ -42,8 +42,8 @@ def _generate_chunk(
     if not usable:
         return [EMPTY] * len(streams), ["decode_failed"] * len(streams)
     found = [graphs[i] for i in usable]
-    # The code of the graph itself: z_2d as it was drawn lies off the codes of graphs, and conformations drawn for it
-    # would fit another molecule.
+    # The latents of the graph itself: z_2d as it was drawn lies off the latents of graphs, and conformations drawn for
+    # it would fit another molecule.
     z_2d = encode_graphs(topology, found).to(streams.device)
     z_3d = prior_3d.draw(streams.take(usable), steps, sampler, z_2d)
     return decode_usable(geometry, graphs, z_3d, settings["decodings"])

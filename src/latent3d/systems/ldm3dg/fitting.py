@@ -64,15 +64,15 @@ def _fit_diffusion(data: Molecules, parts: Parts, h: dict[str, Any], run: Run) -
     z_2d = roots if h["codes"] == "raw" else topology.mean(roots)
     z_3d = encode_conformers(geometry, graphs)
     widths = z_2d.shape[1], z_3d.shape[1]
-    codes = require_molecules(torch.cat([z_2d[of_trees], z_3d[of_graphs]], 1))
+    latents = require_molecules(torch.cat([z_2d[of_trees], z_3d[of_graphs]], 1))
     torch.manual_seed(run.seed)
     model = CodeDiffusion(widths, h)
-    model.codes.fit(codes.cpu())
+    model.codes.fit(latents.cpu())
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
-        return model(codes[rows.to(run.device)], generator)
+        return model(latents[rows.to(run.device)], generator)
 
-    return train("diffusion", model, np.ones(len(codes)), loss, h, run), {"widths": widths}
+    return train("diffusion", model, np.ones(len(latents)), loss, h, run), {"widths": widths}
 
 
 def require_molecules(found: Any) -> Any:

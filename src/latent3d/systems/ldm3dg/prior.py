@@ -35,7 +35,7 @@ class ResidualStacks(nn.Module):
         return self.out(h)
 
 
-class RawCodes(nn.Module):
+class RawLatents(nn.Module):
     """Tanh latents [z_2d, z_3d] diffused as they are (released); what is drawn is clipped to [-1, 1]."""
 
     def fit(self, latents: torch.Tensor) -> None:
@@ -50,7 +50,7 @@ class RawCodes(nn.Module):
         return x.clamp(-1, 1)
 
 
-class StandardCodes(nn.Module):
+class StandardLatents(nn.Module):
     """[mean of z_2d, z_3d]: the first coordinatewise standardised, the second whitened (corrected)."""
 
     def __init__(self, first: int, second: int) -> None:
@@ -82,7 +82,7 @@ class CodeDiffusion(nn.Module):
         self.widths, self.is_raw = list(widths), h["codes"] == "raw"
         network = ResidualStacks(sum(widths), h["width"], h["layers"])
         self.denoiser = Denoiser(network, h["objective"], h["schedule"])
-        self.codes = RawCodes() if self.is_raw else StandardCodes(*widths)
+        self.codes = RawLatents() if self.is_raw else StandardLatents(*widths)
 
     def forward(self, latents: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Diffusion loss of latents [B, D], at times drawn uniformly from the chain's 500."""
