@@ -18,7 +18,6 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/targets.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/sample.smk"
@@ -34,7 +33,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        [target for dataset in CONFIGURATION.all for target in tables_and_figures(dataset)],
+        [file for benchmark in PLAN.configuration.all for file in TARGETS.files(benchmark)],
         "results/report.html",
 
 

@@ -27,7 +27,7 @@ def folder(tmp_path_factory, dataset):
 
 
 TRAIN = ["train", "latent3d", "topology", "--data", "dataset.parquet", "--out", "x.safetensors"]
-SAMPLE = ["sample", "--system", "latent3d", "--data", "dataset.parquet", "--count", "5", "--seed", "0", "--out", "o"]
+SAMPLE = ["sample", "--system", "latent3d", "--data", "dataset.parquet", "--count", "5", "--out", "o.sdf"]
 RECONSTRUCT = ["reconstruct", "latent3d", "--data", "dataset.parquet", "--out", "r.json"]
 WEIGHTS = [word for stage in system_defaults("latent3d").stages for word in ("--weights", f"{stage}=junk.safetensors")]
 
@@ -65,7 +65,8 @@ WEIGHTS = [word for stage in system_defaults("latent3d").stages for word in ("--
         (["energy", "none.parquet"], "none.parquet does not exist"),
         (["energy", "dataset.parquet", "--shard", "4/3"], "--shard 4/3: give I/N"),
         (["energy", "dataset.parquet", "--relaxation", "some"], "--relaxation some: give a number of samples, or all"),
-        (["energy", "dataset.parquet", "--join", "2"], "energies.1-of-2.parquet does not exist"),
+        ([*SAMPLE, *WEIGHTS[:-2], "--requests", "none.parquet"], "Give --requests FILE, or --count"),
+        (["requests", "uncond", "--data", "dataset.parquet", "--count", "1", "--out", "q.parquet"], "no task 'uncond'"),
         (["energy", "no_split.parquet", "--split", "test"], "no column 'split'"),
         (["table", "qualty", "--dataset", "d", "--rows", "[]", "--out", "t.csv"], "qualty"),
     ],

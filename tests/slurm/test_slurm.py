@@ -15,7 +15,7 @@ RESOURCES = [
     *("train:runtime=2*attempt", "train:slurm_extra='--signal=TERM@30'"),
     *("--default-resources", "mem_mb=1500*attempt", "runtime=10*attempt"),
 ]
-SAMPLES = [f"results/mini/{row}/train0/sample0/raw/samples.parquet" for row in ("data_test", "latent3d")]
+SAMPLES = [f"results/mini/{row}/train0/raw/samples.parquet" for row in ("data_test", "latent3d")]
 IN_THE_LOOP = "steps, about"
 
 
@@ -96,18 +96,20 @@ def test_jobs_with_a_gpu_go_to_its_partition_and_the_others_do_not(run):
 
 
 def test_grouped_shards_are_few_submissions_with_the_same_energies(cluster, run):
-    files = [
-        run.folder / f"results/mini/{row}/train0/sample0/raw/energies.parquet" for row in ("data_test", "latent3d")
-    ]
+    files = [run.folder / f"results/mini/{row}/train0/raw/energies.parquet" for row in ("data_test", "latent3d")]
     before = [file.read_bytes() for file in files]
     for file in files:
         file.unlink()
-    options = ["--config", "energy={shards: 6}", "--until", "join_mini_raw_0"]
-    options += ["--groups", "energy_mini_raw_0=energy", "--group-components", "energy=6"]
+    shutil.rmtree(run.folder / "checkpoints")  # where their finished chunks are
+    options = ["--config", "energy={shards: 6}", "--until", "energy"]
+    options += ["--groups", "energy_shard=energy", "--group-components", "energy=6"]
     with SubmittedRun(cluster, run.folder, *THREADS, *RESOURCES, *options) as grouped:
         assert grouped.end(300) == 0, grouped.output()
-    # 12 shards. Together they would ask for 12 cores, more than there are.
-    assert [(job.cores, job.state) for job in grouped.jobs()] == [("4", "COMPLETED")] * 2
+    # 12 shards in two submissions, and a job of each row that puts them together. 6 shards would ask for 6 cores, more
+    # than there are.
+    assert (
+        sorted((job.cores, job.state) for job in grouped.jobs()) == [("1", "COMPLETED")] * 2 + [("4", "COMPLETED")] * 2
+    )
     assert [file.read_bytes() for file in files] == before
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from latent3d.base.files import hash_file
+from latent3d.commands.requests import write_requests
 from latent3d.data.molecules.parquet import read_metadata, read_parquet, write_parquet
 from latent3d.plan import Row, hyperparameters, system_defaults
 
@@ -161,46 +162,49 @@ def test_a_truncated_checkpoint_starts_anew_and_says_so(folder, weights):
 def sampling_command(folder, weights, out, count=250):
     named = [word for stage, path in weights.items() for word in ("--weights", f"{stage}={path}")]
     arguments = ["--data", folder / "dataset.parquet", "--hyperparameters", json.dumps(HYPERPARAMETERS["sampling"])]
-    more = ["--count", count, "--seed", 3, "--out", out, "--checkpoints", out / "work", "--device", "cpu"]
+    requests = folder / f"requests{count}.parquet"
+    write_requests("unconditional", folder / "dataset.parquet", {}, count, [3], requests)
+    more = ["--requests", requests, "--out", out / "samples.parquet", "--checkpoints", out / "work", "--device", "cpu"]
     return ["sample", "--system", "latent3d", *arguments, *named, *more]
 
 
 def test_sampling_killed_in_the_middle_ends_with_the_same_bytes(folder, weights):
     result = latent3d(*sampling_command(folder, weights, folder / "sampled"))
     assert result.returncode == 0, result.stderr
-    whole = folder / "sampled" / "sample3" / "raw" / "samples.parquet"
+    whole = folder / "sampled" / "samples.parquet"
     # Every sample can be traced to its weights.
     assert read_metadata(whole)["weights_sha256"] == {name: hash_file(path) for name, path in weights.items()}
     command = [sys.executable, "-m", "latent3d.cli", *map(str, sampling_command(folder, weights, folder / "cut"))]
-    kill_when(lambda: any((folder / "cut").glob("work/*/0-100.parquet")), command)
-    again = folder / "cut" / "sample3" / "raw" / "samples.parquet"
+    kill_when(lambda: any((folder / "cut").glob("work/*/3-0-100.parquet")), command)
+    again = folder / "cut" / "samples.parquet"
     assert not again.exists()
     # What a kill leaves while a chunk is written, and a last chunk of another count.
     [chunks] = (folder / "cut" / "work").iterdir()
-    (chunks / ".100-200-abc.parquet").write_bytes(b"half")
-    (chunks / "200-230.parquet").write_bytes((chunks / "0-100.parquet").read_bytes())
+    (chunks / ".3-100-200-abc.parquet").write_bytes(b"half")
+    (chunks / "3-200-230.parquet").write_bytes((chunks / "3-0-100.parquet").read_bytes())
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert again.read_bytes() == whole.read_bytes()
-    assert list((folder / "cut" / "work").iterdir()) == []
+    # What is finished stays for more seeds or samples.
+    assert {path.name for path in chunks.glob("3*")} > {"3-0-100.parquet", "3-100-200.parquet", "3-200-250.parquet"}
 
 
 def test_sampling_time_counts_the_attempts_before(folder, weights):
     latent3d(*sampling_command(folder, weights, folder / "timed"))
-    [whole] = (folder / "timed").glob("sample3/raw/run.json")
+    [whole] = (folder / "timed").glob("run.json")
     command = [sys.executable, "-m", "latent3d.cli", *map(str, sampling_command(folder, weights, folder / "slow"))]
-    kill_when(lambda: any((folder / "slow").glob("work/*/0-100.parquet")), command)
-    [chunk] = (folder / "slow").glob("work/*/0-100.parquet")
+    kill_when(lambda: any((folder / "slow").glob("work/*/3-0-100.parquet")), command)
+    [chunk] = (folder / "slow").glob("work/*/3-0-100.parquet")
     write_parquet(chunk, read_parquet(chunk), {"seconds": 1000.0})
     subprocess.run(command, capture_output=True, check=True)
-    [slow] = (folder / "slow").glob("sample3/raw/run.json")
+    [slow] = (folder / "slow").glob("run.json")
     assert json.loads(whole.read_text())["seconds"] < 1000 < json.loads(slow.read_text())["seconds"]
 
 
 def test_a_sample_does_not_depend_on_how_many_are_drawn(folder, weights):
     latent3d(*sampling_command(folder, weights, folder / "many", 250))
     latent3d(*sampling_command(folder, weights, folder / "few", 30))
-    many, few = (read_parquet(folder / n / "sample3" / "raw" / "samples.parquet") for n in ("many", "few"))
+    many, few = (read_parquet(folder / n / "samples.parquet") for n in ("many", "few"))
     assert (many.positions[: len(few.positions)] == few.positions).all()
     assert many.table["sample_index"].tolist() == list(range(250))
 

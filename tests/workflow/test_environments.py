@@ -39,7 +39,7 @@ datasets:
   mine: {source: file, file: mine.sdf, split: [0.6, 0.1, 0.3], preset: quick, sample_count: 3, rows: [data_test]}
 sample_seeds: [0]
 rows: {latent3d: {overrides: {topology: {steps: 2, warmup: 1}}}}
-sweeps: {steps: {datasets: []}}
+sweeps: {steps: {benchmarks: []}}
 metrics: {posebusters: 2, energy_ratio: 0}
 energy: {relaxation: 1, strain: 1, dynamics: 1, gfn2_dynamics: 0}
 """
@@ -126,7 +126,7 @@ def test_rules_run_inside_their_environments_by_a_stand_in_for_conda(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert all((tmp_path / target).is_file() for target in TARGETS)
     expected = {
-        **dict.fromkeys(["prepare", "relax", "table", "figure"], "base"),
+        **dict.fromkeys(["prepare", "requests", "relax", "table", "figure"], "base"),
         **dict.fromkeys(["train", "sample"], "train"),
         **dict.fromkeys(["reference", "score"], "score"),
         "energy": "energy",

@@ -7,7 +7,7 @@ localrules:
 
 rule download_qm9:
     output:
-        "results/raw/qm9.parquet",
+        LAYOUT.raw("qm9"),
     log:
         "logs/download_qm9.log",
     retries: 2
@@ -22,24 +22,16 @@ rule download_qm9:
 
 rule prepare:
     input:
-        lambda wildcards: {
-            "mini": f"{RESOURCES}/mini.parquet",
-            "qm9": "results/raw/qm9.parquet",
-            "file": CONFIGURATION.datasets[wildcards.dataset].file,
-        }[CONFIGURATION.datasets[wildcards.dataset].source],
+        lambda wildcards: PLAN.raw_molecules(wildcards.dataset),
     output:
-        "results/{dataset}/dataset.parquet",
+        LAYOUT.dataset("{dataset}"),
     log:
         "logs/{dataset}/prepare.log",
     conda:
         "../../envs/base.yaml"
     threads: 4
     params:
-        settings=lambda wildcards: as_json(
-            CONFIGURATION.datasets[wildcards.dataset].model_dump(
-                include={"source", "file", "split", "train_size", "test_size"}
-            )
-        ),
+        settings=lambda wildcards: as_json(PLAN.preparation(wildcards.dataset)),
     message:
         "{wildcards.dataset}: preparing the dataset and its split"
     shell:

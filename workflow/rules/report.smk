@@ -1,104 +1,112 @@
-"""Tables, figures and the report, made of the measurements alone."""
+"""Tables, figures and the report, made of the measurements alone. Captions are those of the catalogue."""
 
 
 localrules:
-    table_quality,
+    main_table,
     table,
     figure,
     report,
 
 
-rule table_quality:
+# What every table and figure is told. The captions of Snakemake's own report read `caption`.
+SHOWN = "--benchmark {wildcards.benchmark} --task {params.task} --rows {params.rows:q} --results results --published {input.published:q}"
+
+
+rule main_table:
     input:
-        measurements=lambda wildcards: row_files(wildcards.dataset, "metrics.json"),
-        data="results/{dataset}/dataset.parquet",
-        published=f"{RESOURCES}/published/published_results.csv",
+        measurements=lambda wildcards: TARGETS.table_inputs(wildcards.benchmark, None),
+        data=data_of,
+        published=PUBLISHED,
     output:
         report(
-            "results/table_{dataset}.csv",
-            caption="../report/table_quality.rst",
+            LAYOUT.table(None, "{benchmark}"),
+            caption="../report/caption.rst",
             category="Tables",
-            subcategory="{dataset}",
-            labels={"table": "quality"},
+            subcategory="{benchmark}",
+            labels={"table": "main"},
         ),
     log:
-        "logs/{dataset}/table_quality.log",
+        "logs/{benchmark}/table.log",
     conda:
         "../../envs/base.yaml"
     params:
-        rows=lambda wildcards: table_rows(wildcards.dataset),
+        task=task_of,
+        name=lambda wildcards: TARGETS.main_table(wildcards.benchmark).name,
+        caption=lambda wildcards: TARGETS.caption(wildcards.benchmark, TARGETS.main_table(wildcards.benchmark)),
+        rows=lambda wildcards: rows_as_json(TARGETS.rows(wildcards.benchmark)),
     message:
-        "{wildcards.dataset}: table of quality"
+        "{wildcards.benchmark}: table of {params.name}"
     shell:
-        "latent3d table quality --dataset {wildcards.dataset} --rows {params.rows:q} --results results"
-        " --published {input.published:q} --out {output:q} 2>&1 | tee -i {log:q}"
+        f"latent3d table {{params.name}} {SHOWN} --out {{output:q}} 2>&1 | tee -i {{log:q}}"
 
 
 rule table:
     input:
-        measurements=lambda wildcards: table_inputs(wildcards),
-        data="results/{dataset}/dataset.parquet",
-        published=f"{RESOURCES}/published/published_results.csv",
+        measurements=lambda wildcards: TARGETS.table_inputs(wildcards.benchmark, wildcards.table),
+        data=data_of,
+        published=PUBLISHED,
     output:
         report(
-            "results/table_{table}_{dataset}.csv",
-            caption="../report/table.rst",
+            LAYOUT.table("{table}", "{benchmark}"),
+            caption="../report/caption.rst",
             category="Tables",
-            subcategory="{dataset}",
+            subcategory="{benchmark}",
             labels={"table": "{table}"},
         ),
     log:
-        "logs/{dataset}/table_{table}.log",
+        "logs/{benchmark}/table_{table}.log",
     wildcard_constraints:
-        table=alternatives(set(TABLES) - {"quality"}),
+        table=alternatives(TARGETS.table_names()),
     conda:
         "../../envs/base.yaml"
     params:
-        rows=lambda wildcards: table_rows(wildcards.dataset),
+        task=task_of,
+        caption=lambda w: TARGETS.caption(w.benchmark, TARGETS.table(w.benchmark, w.table)),
+        rows=lambda wildcards: rows_as_json(TARGETS.rows(wildcards.benchmark)),
     message:
-        "{wildcards.dataset}: table of {wildcards.table}"
+        "{wildcards.benchmark}: table of {wildcards.table}"
     shell:
-        "latent3d table {wildcards.table} --dataset {wildcards.dataset} --rows {params.rows:q} --results results"
-        " --published {input.published:q} --out {output:q} 2>&1 | tee -i {log:q}"
+        f"latent3d table {{wildcards.table}} {SHOWN} --out {{output:q}} 2>&1 | tee -i {{log:q}}"
 
 
 rule figure:
     input:
-        measurements=lambda wildcards: figure_inputs(wildcards),
-        published=f"{RESOURCES}/published/published_results.csv",
+        measurements=lambda wildcards: TARGETS.figure_inputs(wildcards.benchmark, wildcards.figure),
+        published=PUBLISHED,
     output:
         vector=report(
-            "results/fig_{figure}_{dataset}.svg",
-            caption="../report/figure.rst",
+            LAYOUT.figure("{figure}", "{benchmark}"),
+            caption="../report/caption.rst",
             category="Figures",
-            subcategory="{dataset}",
+            subcategory="{benchmark}",
             labels={"figure": "{figure}"},
         ),
-        image="results/fig_{figure}_{dataset}.png",
+        image=LAYOUT.figure("{figure}", "{benchmark}", ".png"),
     log:
-        "logs/{dataset}/fig_{figure}.log",
+        "logs/{benchmark}/fig_{figure}.log",
     wildcard_constraints:
-        figure=alternatives([*FIGURES, *SWEEPS, *CONFIGURATION.comparisons]),
+        figure=alternatives(TARGETS.figure_names()),
     conda:
         "../../envs/base.yaml"
     params:
-        name=lambda wildcards: kind_of_figure(wildcards.figure),
-        rows=figure_rows,
+        task=task_of,
+        name=lambda w: TARGETS.figure(w.benchmark, w.figure).name,
+        caption=lambda w: TARGETS.caption(w.benchmark, TARGETS.figure(w.benchmark, w.figure), w.figure),
+        rows=lambda w: rows_as_json(TARGETS.figure_rows(w.benchmark, w.figure)),
     message:
-        "{wildcards.dataset}: figure of {wildcards.figure}"
+        "{wildcards.benchmark}: figure of {wildcards.figure}"
     shell:
-        "latent3d figure {params.name} --dataset {wildcards.dataset} --rows {params.rows:q} --results results"
-        " --published {input.published:q} --out {output.vector:q} 2>&1 | tee -i {log:q}"
+        f"latent3d figure {{params.name}} {SHOWN} --out {{output.vector:q}} 2>&1 | tee -i {{log:q}}"
 
 
 rule report:
     input:
-        shown=[target for dataset in CONFIGURATION.all for target in tables_and_figures(dataset)],
+        shown=[file for benchmark in PLAN.configuration.all for file in TARGETS.files(benchmark)],
         samples=[
-            name
-            for dataset in CONFIGURATION.all
-            for file in ("metrics.json", "samples.parquet", "ledger.csv", "energies.parquet")
-            for name in row_files(dataset, file)
+            file
+            for benchmark in PLAN.configuration.all
+            for name in (MEASURES, SAMPLES, LEDGER, ENERGIES)
+            for file in PLAN.sample_files(benchmark, PLAN.rows_of(benchmark), name)
         ],
     output:
         report(
@@ -111,8 +119,8 @@ rule report:
     conda:
         "../../envs/base.yaml"
     params:
-        datasets=[f"--datasets {dataset}" for dataset in CONFIGURATION.all],
+        benchmarks=options("--benchmark", PLAN.configuration.all),
     message:
         "Report of everything: {output}"
     shell:
-        "latent3d report {input.shown:q} --results results {params.datasets} --out {output:q} 2>&1 | tee -i {log:q}"
+        "latent3d report {input.shown:q} --results results {params.benchmarks} --out {output:q} 2>&1 | tee -i {log:q}"

@@ -1,24 +1,58 @@
-"""Sampling, submissions and relaxation. One job covers all sampling seeds of a row and training seed (see `groups`)."""
+"""What is asked, samples, submissions and relaxation. A file holds all sampling seeds of a row and training seed."""
 
-SAMPLE_SHARDS = CONFIGURATION.sample_shards
 SAMPLE = (
-    "latent3d sample --system {params.system} --data {input.data:q} {params.weights}"
-    " --hyperparameters {params.hyperparameters:q} --count {params.requested} {params.seeds} {params.source}"
-    " --checkpoints checkpoints --device {resources.device} --out {params.folder:q}"
+    "latent3d sample --system {params.system} --requests {input.requests:q} --data {input.data:q} {params.weights}"
+    " --hyperparameters {params.hyperparameters:q} {params.source}"
+    " --checkpoints checkpoints --device {resources.device}"
 )
+SAMPLED = f"sampled.{{shard}}-of-{PLAN.configuration.sample_shards}"
+
+
+localrules:
+    requests,
+
+
+rule requests:
+    input:
+        data_of,
+    output:
+        LAYOUT.requests("{benchmark}"),
+    log:
+        "logs/{benchmark}/requests.log",
+    conda:
+        "../../envs/base.yaml"
+    params:
+        task=lambda wildcards: PLAN.benchmarks[wildcards.benchmark].task,
+        settings=lambda wildcards: as_json(PLAN.benchmarks[wildcards.benchmark].settings),
+        requested=lambda wildcards: PLAN.benchmarks[wildcards.benchmark].sample_count,
+        seeds=lambda wildcards: options("--seed", PLAN.benchmarks[wildcards.benchmark].sample_seeds),
+    message:
+        "{wildcards.benchmark}: what is asked of every row"
+    shell:
+        "latent3d requests {params.task} --data {input:q} --settings {params.settings:q} --count {params.requested}"
+        " {params.seeds} --out {output:q} 2>&1 | tee -i {log:q}"
+
+
+# What every job that samples is told.
+SAMPLING = {
+    "system": lambda wildcards: PLAN.rows[wildcards.row].base,
+    "weights": lambda wildcards, input: options("--weights", named(input.weights)),
+    "hyperparameters": lambda w: as_json(PLAN.settings(dataset_of(w), w.row, "sampling")),
+    "source": lambda wildcards, input: options("--source", input.source),
+}
 
 
 rule sample_shard:
-    """A part of a row's samples of all seeds: finished chunks in checkpoints/, which the row's own job puts together."""
+    """A part of a row's samples: finished chunks in checkpoints/, which the row's own job puts together."""
     input:
-        data="results/{dataset}/dataset.parquet",
-        weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].uses.generate),
+        data=data_of,
+        requests=LAYOUT.requests("{benchmark}"),
+        weights=generating_weights,
+        source=[],
     output:
-        temp(touch(f"results/{{dataset}}/{{row}}/train{{train_seed}}/sampled.{{shard}}-of-{SAMPLE_SHARDS}")),
+        temp(touch(of_samples(SAMPLED, "raw"))),
     log:
-        "logs/{dataset}/{row}/train{train_seed}/sample.{shard}.log",
-    wildcard_constraints:
-        shard="[0-9]+",
+        "logs/{benchmark}/{row}/train{train_seed}/sample.{shard}.log",
     conda:
         "../../envs/train.yaml"
     resources:
@@ -26,82 +60,70 @@ rule sample_shard:
         device=device,
     params:
         **SAMPLING,
-        source="",
-        shards=SAMPLE_SHARDS,
+        shards=PLAN.configuration.sample_shards,
     message:
-        "{wildcards.dataset}: sampling {wildcards.row} (training seed {wildcards.train_seed}), shard {wildcards.shard}"
+        "{wildcards.benchmark}: sampling {wildcards.row} (training seed {wildcards.train_seed}), shard {wildcards.shard}"
     shell:
-        f"{SAMPLE} --shard {{wildcards.shard}}/{{params.shards}} 2>&1 | tee -i {{log:q}}"
+        f"{SAMPLE} --shard {{wildcards.shard}}/{{params.shards}} --out {{output}}.parquet 2>&1 | tee -i {{log:q}}"
 
 
-for LABEL, DATASET, GEOMETRIES, SEEDS, NAMES, _ in groups():
-
-    rule:
-        name:
-            f"sample_{LABEL}"
-        input:
-            data="results/{dataset}/dataset.parquet",
-            weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].uses.generate),
-            source=source_samples,
-            shards=sample_shards,
-        output:
-            of_samples(["raw"], SEEDS, "samples.parquet"),
-            of_samples(["raw"], SEEDS, "run.json"),
-        log:
-            "logs/{dataset}/{row}/train{train_seed}/sample.log",
-        wildcard_constraints:
-            dataset=DATASET,
-            row=alternatives(set(NAMES) - set(SUBMISSIONS)),
-        conda:
-            "../../envs/train.yaml"
-        resources:
-            gpu=gpus,
-            device=device,
-        params:
-            **SAMPLING,
-            source=source_option,
-        message:
-            "{wildcards.dataset}: sampling {wildcards.row} (training seed {wildcards.train_seed})"
-        shell:
-            f"{SAMPLE} 2>&1 | tee -i {{log:q}}"
-
-    if "mmff" in GEOMETRIES:
-
-        rule:
-            name:
-                f"relax_{LABEL}"
-            input:
-                of_samples(["raw"], SEEDS, "samples.parquet"),
-            output:
-                of_samples(["mmff"], SEEDS, "samples.parquet"),
-                of_samples(["mmff"], SEEDS, "run.json"),
-            log:
-                "logs/{dataset}/{row}/train{train_seed}/relax.log",
-            wildcard_constraints:
-                dataset=DATASET,
-                row=alternatives(NAMES),
-            conda:
-                "../../envs/base.yaml"
-            message:
-                "{wildcards.dataset}: relaxing {wildcards.row} with MMFF94 (training seed {wildcards.train_seed})"
-            shell:
-                "latent3d relax {input:q} 2>&1 | tee -i {log:q}"
+rule sample:
+    """Draws what is missing: chunks that were finished before, under other seeds or in shards, stay in checkpoints/."""
+    input:
+        data=data_of,
+        requests=LAYOUT.requests("{benchmark}"),
+        weights=generating_weights,
+        source=lambda w: PLAN.source_samples(w.benchmark, w.row, w.train_seed),
+        shards=lambda w: [of_samples(SAMPLED, "raw").format(**w, shard=shard) for shard in PLAN.sample_shards(w.row)],
+    output:
+        samples=of_samples(SAMPLES, "raw"),
+        run=of_samples(RUN, "raw"),
+    log:
+        "logs/{benchmark}/{row}/train{train_seed}/sample.log",
+    wildcard_constraints:
+        row=alternatives(PLAN.rows),
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        gpu=gpus,
+        device=device,
+    params:
+        **SAMPLING,
+    message:
+        "{wildcards.benchmark}: sampling {wildcards.row} (training seed {wildcards.train_seed})"
+    shell:
+        f"{SAMPLE} --out {{output.samples:q}} 2>&1 | tee -i {{log:q}}"
 
 
 rule submission:
-    """One file of molecules that another program made, as a set of samples."""
+    """Molecules that another program made, one file per sampling seed."""
     input:
-        lambda wildcards: SUBMISSIONS[wildcards.row].file[int(wildcards.sample_seed)],
+        lambda wildcards: PLAN.submissions[wildcards.row].file,
     output:
-        "results/{dataset}/{row}/train0/sample{sample_seed}/raw/samples.parquet",
+        of_samples(SAMPLES, "raw"),
     log:
-        "logs/{dataset}/{row}/train0/submission{sample_seed}.log",
+        "logs/{benchmark}/{row}/train{train_seed}/submission.log",
     wildcard_constraints:
-        row=alternatives(SUBMISSIONS),
-        sample_seed="[0-9]+",
+        row=alternatives(PLAN.submissions),
     conda:
         "../../envs/base.yaml"
     message:
-        "{wildcards.dataset}: reading the submission {wildcards.row}"
+        "{wildcards.benchmark}: reading the submission {wildcards.row}"
     shell:
-        "latent3d submission {input:q} --seed {wildcards.sample_seed} --out {output:q} 2>&1 | tee -i {log:q}"
+        "latent3d submission {input:q} --out {output:q} 2>&1 | tee -i {log:q}"
+
+
+rule relax:
+    input:
+        of_samples(SAMPLES, "raw"),
+    output:
+        of_samples(SAMPLES, "mmff"),
+        of_samples(RUN, "mmff"),
+    log:
+        "logs/{benchmark}/{row}/train{train_seed}/relax.log",
+    conda:
+        "../../envs/base.yaml"
+    message:
+        "{wildcards.benchmark}: relaxing {wildcards.row} with MMFF94 (training seed {wildcards.train_seed})"
+    shell:
+        "latent3d relax {input:q} 2>&1 | tee -i {log:q}"

@@ -1,53 +1,81 @@
-"""Metrics. One job covers all sampling seeds and geometries of a row and training seed (see `groups`)."""
+"""Metrics, of all sampling seeds of a row, training seed and variant."""
 
 
 rule reference:
     """Statistics of the training molecules, made once. What PoseBusters says of real molecules is a row of the tables."""
     input:
-        "results/{dataset}/dataset.parquet",
+        LAYOUT.dataset("{dataset}"),
     output:
-        "results/{dataset}/reference.safetensors",
+        LAYOUT.reference("{dataset}"),
     log:
         "logs/{dataset}/reference.log",
     conda:
         "../../envs/score.yaml"
     threads: 4
     params:
-        fcd=fcd_option,
+        fcd=PLAN.fcd_option(),
     message:
         "{wildcards.dataset}: statistics of the training molecules"
     shell:
         "latent3d reference {input:q} --out {output:q} --posebusters 0 {params.fcd} --processes {threads} 2>&1 | tee -i {log:q}"
 
 
-for LABEL, DATASET, GEOMETRIES, SEEDS, NAMES, SWEPT_ONES in groups():
-
-    rule:
-        name:
-            f"score_{LABEL}"
-        input:
-            reference="results/{dataset}/reference.safetensors",
-            reference_energies="results/{dataset}/energies.parquet",
-            samples=of_samples(GEOMETRIES, SEEDS, "samples.parquet"),
-            energies=[] if SWEPT_ONES else of_samples(GEOMETRIES, SEEDS, "energies.parquet"),
-        output:
-            of_samples(GEOMETRIES, SEEDS, "ledger.csv"),
-            of_samples(GEOMETRIES, SEEDS, "metrics.json"),
-        log:
-            "logs/{dataset}/{row}/train{train_seed}/score.log",
-        wildcard_constraints:
-            dataset=DATASET,
-            row=alternatives(NAMES),
-        conda:
-            "../../envs/score.yaml"
-        params:
-            options=metric_options,
-            folders=lambda wildcards, output: [
-                f"--out {Path(file).parent}" for file in output if file.endswith("ledger.csv")
+rule judge:
+    """What the trained predictors of a task say of samples."""
+    input:
+        samples=of_samples(SAMPLES),
+        weights=lambda w: [file for files in PLAN.judges(w.benchmark).values() for file in files.values()],
+    output:
+        of_samples(JUDGED),
+    log:
+        "logs/{benchmark}/{row}/train{train_seed}/{variant}.judge.log",
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        gpu=gpus,
+        device=PLAN.configuration.device,
+    params:
+        judges=lambda w: options(
+            "--weights",
+            [
+                f"{judge}:{stage}={file}"
+                for judge, files in PLAN.judges(w.benchmark).items()
+                for stage, file in files.items()
             ],
-        message:
-            "{wildcards.dataset}: scoring {wildcards.row} (training seed {wildcards.train_seed})"
-        shell:
-            "latent3d score {input.samples:q} --reference {input.reference:q}"
-            " --reference-energies {input.reference_energies:q} {params.folders} {params.options}"
-            " --processes {threads} --quiet 2>&1 | tee -i {log:q}"
+        ),
+    message:
+        "{wildcards.benchmark}: judging {wildcards.row}, {wildcards.variant} (training seed {wildcards.train_seed})"
+    shell:
+        "latent3d judge {input.samples:q} {params.judges} --device {resources.device} --out {output:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+rule score:
+    input:
+        samples=of_samples(SAMPLES),
+        requests=lambda w: [] if w.row in PLAN.submissions else LAYOUT.requests(w.benchmark),
+        reference=lambda w: LAYOUT.reference(dataset_of(w)),
+        reference_energies=lambda w: LAYOUT.reference_energies(dataset_of(w)),
+        energies=lambda w: of_samples(ENERGIES).format(**w) if PLAN.has_energies(w.row) else [],
+        judged=lambda w: of_samples(JUDGED).format(**w) if PLAN.benchmarks[w.benchmark].definition.judges else [],
+    output:
+        measures=of_samples(MEASURES),
+        ledger=of_samples(LEDGER),
+    log:
+        "logs/{benchmark}/{row}/train{train_seed}/{variant}.score.log",
+    conda:
+        "../../envs/score.yaml"
+    params:
+        task=lambda wildcards: PLAN.benchmarks[wildcards.benchmark].task,
+        identity=lambda w: as_json(
+            {"benchmark": w.benchmark, "row": w.row, "train_seed": int(w.train_seed), "variant": w.variant}
+        ),
+        requests=lambda wildcards, input: options("--requests", [input.requests] if input.requests else []),
+        options=lambda wildcards: PLAN.metric_options(wildcards.row),
+        folder=lambda wildcards, output: Path(output.measures).parent,
+    message:
+        "{wildcards.benchmark}: scoring {wildcards.row}, {wildcards.variant} (training seed {wildcards.train_seed})"
+    shell:
+        "latent3d score {input.samples:q} --task {params.task} {params.requests} --reference {input.reference:q}"
+        " --reference-energies {input.reference_energies:q} --identity {params.identity:q} --out {params.folder:q}"
+        " {params.options} --processes {threads} --quiet 2>&1 | tee -i {log:q}"

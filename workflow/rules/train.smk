@@ -1,32 +1,32 @@
-"""Training: one rule for every stage of every system, and what its autoencoder is worth."""
+"""Training: one rule for every stage of every system and judge, and what its autoencoder is worth."""
 
-if CONFIGURATION.weights == "train":
+if PLAN.configuration.weights == "train":
 
     rule train:
         """Unfinished work is in checkpoints/, named by the configuration hash: not an output, since those of failed jobs
         are deleted."""
         input:
-            data="results/{dataset}/dataset.parquet",
-            needs=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].stages[wildcards.stage]),
+            data=LAYOUT.dataset("{dataset}"),
+            needs=lambda w: PLAN.weights(w.dataset, w.row, w.train_seed, PLAN.trained_system(w.row).stages[w.stage]),
         output:
-            weights="results/{dataset}/{row}/train{train_seed}/{stage}.safetensors",
-            run="results/{dataset}/{row}/train{train_seed}/{stage}.run.json",
-            curve="results/{dataset}/{row}/train{train_seed}/{stage}.log.csv",
+            weights=trained("{stage}.safetensors"),
+            run=trained("{stage}.run.json"),
+            curve=trained("{stage}.log.csv"),
         log:
             "logs/{dataset}/{row}/train{train_seed}/{stage}.log",
         priority: 10
         conda:
             "../../envs/train.yaml"
         # On a CPU: stages that need no other train side by side, one core each; the others come alone and take more.
-        threads: lambda wildcards: 4 if SYSTEMS[wildcards.row].stages[wildcards.stage] else 1
+        threads: lambda wildcards: 4 if PLAN.trained_system(wildcards.row).stages[wildcards.stage] else 1
         resources:
             gpu=gpus,
             device=device,
         params:
-            system=lambda wildcards: ROWS[wildcards.row].base,
-            needs=lambda wildcards, input: [f"--needs {need}" for need in named(input.needs)],
-            hyperparameters=lambda wildcards: settings_of(wildcards, wildcards.stage),
-            precision=CONFIGURATION.precision,
+            system=lambda wildcards: PLAN.trained_base(wildcards.row),
+            needs=lambda wildcards, input: options("--needs", named(input.needs)),
+            hyperparameters=lambda w: as_json(PLAN.settings(w.dataset, w.row, w.stage)),
+            precision=PLAN.configuration.precision,
         message:
             "{wildcards.dataset}: training {wildcards.row}, stage {wildcards.stage}, seed {wildcards.train_seed}"
         shell:
@@ -42,14 +42,14 @@ else:
     rule released:
         """Weights that were trained before, with what their training cost."""
         input:
-            lambda wildcards: [
-                released_file(wildcards.dataset, wildcards.row, wildcards.stage, ending)
+            lambda w: [
+                PLAN.released_file(w.dataset, w.row, w.stage, ending)
                 for ending in (".safetensors", ".run.json", ".log.csv")
             ],
         output:
-            "results/{dataset}/{row}/train{train_seed}/{stage}.safetensors",
-            "results/{dataset}/{row}/train{train_seed}/{stage}.run.json",
-            "results/{dataset}/{row}/train{train_seed}/{stage}.log.csv",
+            trained("{stage}.safetensors"),
+            trained("{stage}.run.json"),
+            trained("{stage}.log.csv"),
         log:
             "logs/{dataset}/{row}/train{train_seed}/{stage}.log",
         conda:
@@ -61,12 +61,12 @@ else:
 
 
 rule reconstruct:
-    """Needs the stages that encode and decode, so it runs beside the training of what generates codes."""
+    """Needs the stages that encode and decode, so it runs beside the training of what generates latents."""
     input:
-        data="results/{dataset}/dataset.parquet",
-        weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].uses.encode),
+        data=LAYOUT.dataset("{dataset}"),
+        weights=lambda w: PLAN.weights(w.dataset, w.row, w.train_seed, PLAN.system(w.row).uses.encode),
     output:
-        "results/{dataset}/{row}/train{train_seed}/reconstruction.json",
+        trained("reconstruction.json"),
     log:
         "logs/{dataset}/{row}/train{train_seed}/reconstruct.log",
     conda:
@@ -75,8 +75,8 @@ rule reconstruct:
         gpu=gpus,
         device=device,
     params:
-        system=lambda wildcards: ROWS[wildcards.row].base,
-        weights=lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],
+        system=lambda wildcards: PLAN.rows[wildcards.row].base,
+        weights=lambda wildcards, input: options("--weights", named(input.weights)),
     message:
         "{wildcards.dataset}: reconstructing test molecules with {wildcards.row}, seed {wildcards.train_seed}"
     shell:
@@ -87,10 +87,10 @@ rule reconstruct:
 
 rule interpolate:
     input:
-        data="results/{dataset}/dataset.parquet",
-        weights=lambda wildcards: weights(wildcards, SYSTEMS[wildcards.row].uses.interpolate),
+        data=LAYOUT.dataset("{dataset}"),
+        weights=lambda w: PLAN.weights(w.dataset, w.row, w.train_seed, PLAN.system(w.row).uses.interpolate),
     output:
-        "results/{dataset}/{row}/train{train_seed}/interpolation.parquet",
+        trained("interpolation.parquet"),
     log:
         "logs/{dataset}/{row}/train{train_seed}/interpolate.log",
     conda:
@@ -99,10 +99,10 @@ rule interpolate:
         gpu=gpus,
         device=device,
     params:
-        system=lambda wildcards: ROWS[wildcards.row].base,
-        weights=lambda wildcards, input: [f"--weights {weight}" for weight in named(input.weights)],
+        system=lambda wildcards: PLAN.rows[wildcards.row].base,
+        weights=lambda wildcards, input: options("--weights", named(input.weights)),
     message:
-        "{wildcards.dataset}: paths between codes of {wildcards.row}, seed {wildcards.train_seed}"
+        "{wildcards.dataset}: paths between latents of {wildcards.row}, seed {wildcards.train_seed}"
     shell:
         "latent3d interpolate {params.system} --data {input.data:q} {params.weights}"
         " --device {resources.device} --out {output:q}"

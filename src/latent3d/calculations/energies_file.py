@@ -1,4 +1,4 @@
-"""energies.parquet: one row per requested sample, its columns, units, and the parts of it that shards write."""
+"""energies.parquet: one row per requested sample, its columns and units."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latent3d.base.errors import UserError
-from latent3d.base.files import atomic_path, beside
-from latent3d.data.parquet import SCHEMA_VERSION, read_metadata
+from latent3d.base.files import atomic_path
+from latent3d.data.parquet import SCHEMA_VERSION
 
-NAME = "energies.parquet"
 _ORBITALS = {"dipole": "debye", "homo": "eV", "lumo": "eV", "gap": "eV"}
 UNITS = {
     "charge": "elementary charge",
@@ -35,7 +34,7 @@ UNITS = {
     "md_gfn2_failure_time": "ps",
 }
 _KINDS = {
-    pa.int64(): ("sample_index",),
+    pa.int64(): ("sample_index", "seed"),
     pa.int32(): ("atoms", "heavy_atoms", "charge", "unpaired_electrons", "steps"),
     pa.string(): (
         "status",
@@ -69,28 +68,6 @@ def read_energies(path: Path) -> pd.DataFrame:
     if missing:
         raise UserError(f"{path} has no column {missing[0]!r}, so it holds no energies. Make it with latent3d energy.")
     return table
-
-
-def shard_file(samples: Path, shard: int, shards: int) -> Path:
-    """Where the energies of one shard of a molecule file belong."""
-    return beside(samples, NAME.replace(".parquet", f".{shard}-of-{shards}.parquet"))
-
-
-def join_shards(samples: Path, shards: int) -> Path:
-    """Write energies.parquet of a molecule file from the files of its shards; the same bytes as without shards.
-
-    Raises:
-        UserError: a shard's file is missing, or two of them are not of the same samples and settings.
-    """
-    files = [shard_file(samples, shard, shards) for shard in range(1, shards + 1)]
-    tables = [_read(file) for file in files]
-    provenances = [read_metadata(file) for file in files]
-    for file, provenance in zip(files, provenances, strict=True):
-        if provenance != provenances[0]:
-            raise UserError(f"{file} and {files[0].name} have different samples or settings. Make all shards again.")
-    out = beside(samples, NAME)
-    _write(out, pa.concat_tables(tables).combine_chunks(), provenances[0])
-    return out
 
 
 def _read(path: Path) -> pa.Table:

@@ -54,15 +54,21 @@ def check_origin(files: dict[str, Path], system: str, data: Path | None) -> None
 
 def resolved(system: str, stage: str, preset: str, text: str) -> dict[str, Any]:
     """The hyper-parameters of a stage: defaults, preset, then the JSON object `text`; checked."""
-    try:
-        overrides = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--hyperparameters is not JSON ({error}); give an object.") from error
-    if not isinstance(overrides, dict):
-        raise UserError(f"--hyperparameters is {text}; give a JSON object.")
+    overrides = parse_object("--hyperparameters", text)
     if not has_preset(system, preset):
         raise UserError(f"--preset: {system} has no {preset!r}.{suggest(preset, system_defaults(system).presets)}")
     return hyperparameters_of(Row(base=system, overrides={stage: overrides}), stage, preset)
+
+
+def parse_object(option: str, text: str) -> dict[str, Any]:
+    """A JSON object."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{option} is not JSON ({error}); give an object.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{option} is {text}; give a JSON object.")
+    return value
 
 
 def parse_count(option: str, text: str) -> int | None:
@@ -72,17 +78,6 @@ def parse_count(option: str, text: str) -> int | None:
     if not text.isdecimal():
         raise UserError(f"{option} {text}: give a number of samples, or all.")
     return int(text)
-
-
-def parse_object(option: str, text: str) -> dict[str, Any]:
-    """A JSON object."""
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{option} is not JSON ({error}); give an object.") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{option} is {text}; give a JSON object.")
-    return found
 
 
 def parse_shard(text: str) -> tuple[int, int]:

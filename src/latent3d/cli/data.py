@@ -4,7 +4,7 @@ from pathlib import Path
 
 from latent3d.base.errors import UserError
 from latent3d.cli.app import Argument, Option, app
-from latent3d.cli.arguments import cores
+from latent3d.cli.arguments import cores, parse_object
 
 
 @app.command("download")
@@ -37,11 +37,27 @@ def _prepare(
 
 @app.command("submission")
 def _submission(
-    file: Path = Argument(help="molecules with coordinates that another program made: .sdf, .xyz (also .gz), .parquet"),
-    seed: int = Option(0, help="sampling seed that the file counts as"),
+    files: list[Path] = Argument(
+        help="molecules with coordinates that another program made: .sdf, .xyz (also .gz), .parquet; one file per seed"
+    ),
     out: Path = Option(help="samples.parquet to write"),
 ) -> None:
-    """Take a file of molecules as a set of samples; every record counts, also what cannot be read."""
+    """Take files of molecules as samples of a row; every record counts, also what cannot be read."""
     from latent3d.commands.submission import submit
 
-    submit(file, seed, out)
+    submit(files, out)
+
+
+@app.command("requests")
+def _requests(
+    task: str = Argument(help="name of the folder under tasks/"),
+    data: Path = Option(help="dataset.parquet"),
+    settings: str = Option("{}", help="JSON: what the benchmark says of its requests"),
+    count: int = Option(min=1, help="requests per seed"),
+    seed: list[int] = Option([0], help="sampling seed; give it once per seed"),
+    out: Path = Option(help="requests.parquet to write"),
+) -> None:
+    """Write what is asked of every row of a benchmark, once."""
+    from latent3d.commands.requests import write_requests
+
+    write_requests(task, data, parse_object("--settings", settings), count, seed, out)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from latent3d.base.errors import UserError
 from latent3d.cli.app import Argument, Option, app
-from latent3d.cli.arguments import cores, parse_count, parse_object, parse_shard
+from latent3d.cli.arguments import cores, named_files, parse_count, parse_object, parse_shard
 
 _POSEBUSTERS = Option("all", help="samples that get PoseBusters' quick tests: a number (seeded draw), or all")
 _ENERGY_RATIO = Option("1000", help="those of them that get its slow energy-ratio test: a number, or all")
@@ -96,20 +96,16 @@ def _energy(
     dynamics: str = Option("0", help="samples that get 10 ps of MMFF94s dynamics, likewise"),
     gfn2_dynamics: str = Option("0", help="samples that get 10 ps of GFN2-xTB dynamics, likewise; a minute each"),
     split: str | None = Option(None, help="of a dataset's file: only the molecules of this split, e.g. test"),
-    shard: str = Option("1/1", help="I/N: only the I-th of N parts of every file, for --join"),
-    join: int | None = Option(None, min=1, help="compute nothing: put the parts of this many shards together"),
+    shard: str | None = Option(
+        None, help="I/N: only the I-th of N parts of every file, which waits in --checkpoints for a call without"
+    ),
     seed: int = Option(0, min=0, help="of the draws and of the dynamics"),
     processes: int = Option(cores(), min=1, help="worker processes, one thread each"),
     checkpoints: Path = Option(Path("checkpoints"), help="folder for finished work; an interrupted run continues"),
 ) -> None:
     """Write energies.parquet beside each file: single points of all samples, relaxations, strain, dynamics."""
-    if join is not None:
-        from latent3d.calculations.energies_file import join_shards
-
-        for file in files:
-            join_shards(file, join)
-        return
-    from latent3d.commands.compute import Request, evaluate_files
+    from latent3d.calculations.engine import Request
+    from latent3d.commands.compute import compute_files
 
     request = Request(
         parse_count("--relaxation", relaxation),
@@ -118,7 +114,27 @@ def _energy(
         parse_count("--gfn2-dynamics", gfn2_dynamics),
         seed,
     )
-    evaluate_files(files, request, processes, checkpoints, split, parse_shard(shard))
+    compute_files(files, request, processes, checkpoints, split, None if shard is None else parse_shard(shard))
+
+
+@app.command("judge")
+def _judge(
+    file: Path = Argument(help="samples.parquet of a row"),
+    weights: list[str] = Option(help="JUDGE:STAGE=FILE, weights of every stage of every judge"),
+    out: Path = Option(help="judged.parquet to write"),
+    device: str = Option("auto", help="auto, cpu or cuda"),
+) -> None:
+    """Write what trained predictors say of samples."""
+    from latent3d.base.run import Run, resolve_device
+    from latent3d.commands.judge import judge_samples
+
+    judges: dict[str, dict[str, Path]] = {}
+    for name, path in named_files(weights).items():
+        judge, colon, stage = name.partition(":")
+        if not colon:
+            raise UserError(f"--weights {name}=...: give JUDGE:STAGE=FILE.")
+        judges.setdefault(judge, {})[stage] = path
+    judge_samples(file, judges, Run(0, out.parent, resolve_device(device)), out)
 
 
 @app.command("metrics")

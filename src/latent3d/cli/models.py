@@ -1,6 +1,5 @@
 """Commands that train models and let them work."""
 
-from functools import partial
 from pathlib import Path
 
 from latent3d.base.errors import UserError
@@ -47,44 +46,44 @@ def _train(
 @app.command("sample")
 def _sample(
     system: str = Option(help="name of the system"),
+    requests: Path | None = Option(None, help="requests.parquet of a benchmark; instead of --count and --seed"),
+    count: int | None = Option(None, min=1, help="molecules to draw, of the task unconditional"),
+    seed: int = Option(0, min=0, help="sampling seed, with --count"),
     data: Path | None = Option(None, help="dataset.parquet; controls alone draw from it"),
     weights: list[str] = Option([], help="STAGE=FILE, weights of every stage; without them those that were released"),
     released: str = Option(RELEASED, help="dataset on which released weights were trained"),
     preset: str = Option("default", help="preset of the system's defaults.yaml"),
     hyperparameters: str = Option("{}", help="JSON: hyper-parameters of `sampling` that differ from the preset"),
-    count: int = Option(min=1, help="samples per seed"),
-    seed: list[int] = Option([0], help="sampling seed; give it once per seed"),
-    source: Path | None = Option(None, help="control rows: folder of the row whose samples are used"),
+    source: Path | None = Option(None, help="control rows: samples.parquet of the row whose samples are used"),
     out: Path = Option(
-        help="molecule file of one seed (.sdf, .xyz, .smi, .parquet), or folder: sample{SEED}/raw/samples.parquet in it"
+        help="samples.parquet of a row with --requests, else a molecule file (.sdf, .xyz, .smi, .parquet)"
     ),
-    checkpoints: Path = Option(Path("checkpoints"), help="folder for unfinished work"),
+    checkpoints: Path = Option(Path("checkpoints"), help="folder for finished chunks, which are not drawn again"),
     shard: str | None = Option(
         None, help="I/N: only the I-th of N parts, which waits in --checkpoints for a call without"
     ),
     device: str = Option("auto", help="auto, cpu or cuda"),
 ) -> None:
-    """Draw samples; continues where an interrupted run stopped."""
+    """Answer requests with samples; continues where an interrupted run stopped."""
     from latent3d.base.run import Run, resolve_device
     from latent3d.commands.release import released_weights
-    from latent3d.commands.sample import sample_seed, to_file
-    from latent3d.data.molecules.parquet import read_parquet
+    from latent3d.commands.requests import read_requests
+    from latent3d.commands.sample import Sampling, sample, sample_to_file
+    from latent3d.tasks import requests_of
 
+    if (requests is None) == (count is None):
+        raise UserError("Give --requests FILE, or --count and --seed: what is to be sampled.")
     files = named_files(weights) if weights else released_weights(system, released)
     check_weights(f"sampling from system {system!r}", files, system_defaults(system).uses.generate)
     settings = resolved(system, "sampling", preset, hyperparameters)
     check_origin(files, system, data)
-    molecules = None if data is None else read_parquet(data)
-    part = None if shard is None else parse_shard(shard)
-    for one in seed:
-        run = Run(one, checkpoints, resolve_device(device))
-        if out.suffix:
-            if len(seed) > 1 or part:
-                raise UserError(f"--out {out}: a file holds the samples of one --seed, without --shard. Give a folder.")
-            to_file(out, partial(sample_seed, system, files, data, molecules, settings, run, count, source))
-        else:
-            folder = out / f"sample{one}" / "raw"
-            sample_seed(system, files, data, molecules, settings, run, count, source, folder, part)
+    sampling = Sampling(system, files, settings, data, source, Run(0, checkpoints, resolve_device(device)))
+    if requests is not None:
+        sample(sampling, read_requests(requests), out, None if shard is None else parse_shard(shard))
+    elif shard is not None:
+        raise UserError("--shard goes with --requests: parts of a row, which a call without --shard puts together.")
+    else:
+        sample_to_file(sampling, requests_of("unconditional")(None, {}, count, [seed]), out)
 
 
 @app.command("reconstruct")

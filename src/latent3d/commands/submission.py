@@ -1,20 +1,28 @@
-"""A file of molecules that another program made, as a set of samples."""
+"""Files of molecules that another program made, as samples of a row: one file per sampling seed."""
 
 import sys
 from pathlib import Path
 
 from latent3d.base.errors import UserError
 from latent3d.base.files import hash_file
+from latent3d.data.molecules.molecules import Molecules
 from latent3d.data.molecules.parquet import write_parquet
 from latent3d.data.molecules.read import doubts, has_coordinates, read_molecules
+from latent3d.data.records import concatenate
 
 
-def submit(file: Path, seed: int, out: Path) -> None:
-    """Write the molecules of any file as the set of samples of one sampling seed; unreadable records are failures.
+def submit(files: list[Path], out: Path) -> None:
+    """Write the molecules of files as samples, of each file under a sampling seed; unreadable records are failures.
 
     Raises:
-        UserError: the file is missing or unreadable, holds no molecules, or has no coordinates.
+        UserError: a file is missing or unreadable, holds no molecules, or has no coordinates.
     """
+    samples = concatenate(_submitted(file, seed) for seed, file in enumerate(files))
+    origin = {"submission": [file.name for file in files], "submission_sha256": [hash_file(file) for file in files]}
+    write_parquet(out, samples, origin)
+
+
+def _submitted(file: Path, seed: int) -> Molecules:
     if not has_coordinates(file):
         raise UserError(f"{file} has no coordinates; a submission needs them. latent3d score judges its graphs.")
     molecules = read_molecules(file)
@@ -25,6 +33,6 @@ def submit(file: Path, seed: int, out: Path) -> None:
     table = molecules.table
     status = table["status"].fillna("ok") if "status" in table else "ok"
     samples = molecules.with_columns(sample_index=range(len(molecules)), seed=seed, status=status)
-    write_parquet(out, samples, {"submission": file.name, "submission_sha256": hash_file(file)})
     failed = int((samples.table["status"] != "ok").sum())
-    print(f"submission: {file}: {len(samples)} molecules, {failed} of them unreadable", file=sys.stderr)
+    print(f"submission: {file}: {len(molecules)} molecules, {failed} of them unreadable", file=sys.stderr)
+    return samples

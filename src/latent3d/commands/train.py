@@ -8,6 +8,7 @@ from typing import Any
 from latent3d.base.files import hash_configuration, hash_file
 from latent3d.base.run import Run, versions, write_run
 from latent3d.data.molecules.parquet import read_parquet
+from latent3d.judges import judge_names, load_judge
 from latent3d.systems import load_system
 from latent3d.training.loop import write_log
 from latent3d.training.weights import write_weights
@@ -22,7 +23,7 @@ def train_stage(
     run: Run,
     out: Path,
 ) -> None:
-    """Train a stage and write out (weights), {out}.log.csv and {out}.run.json beside it.
+    """Train a stage of a system or judge and write out (weights), {out}.log.csv and {out}.run.json beside it.
 
     The checkpoint lives in a folder of `run.work` named by everything that the weights depend on: a changed
     configuration starts anew, the same one resumes. It is removed when the weights are written.
@@ -41,7 +42,8 @@ def train_stage(
     ]
     folder = run.work / f"{stage}-{hash_configuration(depends_on)}"
     data = read_parquet(data_file)
-    result, extra = load_system(system).fit(stage, data, needs, hyperparameters, replace(run, work=folder))
+    trained = load_judge(system) if system in judge_names() else load_system(system)
+    result, extra = trained.fit(stage, data, needs, hyperparameters, replace(run, work=folder))
     if not run.is_main:
         return
     write_log(out.with_suffix(".log.csv"), result.log)

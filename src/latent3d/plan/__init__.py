@@ -5,9 +5,9 @@ The Snakefile and the command line both read configuration through `parse_config
 """
 
 from latent3d.plan.models import Configuration, Dataset, Metrics, Row
-from latent3d.plan.parse import for_dataset, parse_configuration, parse_dataset
+from latent3d.plan.parse import parse_configuration, parse_dataset
 from latent3d.plan.sharing import owners
-from latent3d.plan.sweeps import variants
+from latent3d.plan.sweeps import swept_rows
 from latent3d.plan.systems import (
     SystemDefaults,
     check_precision,
@@ -27,12 +27,11 @@ __all__ = [
     "check_precision",
     "check_stage",
     "check_weights",
-    "for_dataset",
     "has_preset",
     "hyperparameters",
     "owners",
     "parse_configuration",
     "parse_dataset",
+    "swept_rows",
     "system_defaults",
-    "variants",
 ]

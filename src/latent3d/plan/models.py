@@ -25,7 +25,6 @@ def _unique(values: list[Any]) -> list[Any]:
 Geometry = Literal["raw", "mmff"]
 Precision = Literal["32-true", "bf16-mixed"]
 Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_unique)]
-Geometries = Annotated[list[Geometry], Field(min_length=1), AfterValidator(_unique)]
 Count = NonNegativeInt | Literal["all"]
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
 Values = Annotated[list[Any], Field(min_length=1), AfterValidator(_unique)]
@@ -77,6 +76,18 @@ class Dataset(_Strict):
         return self
 
 
+class Benchmark(_Strict):
+    """A task on a dataset, beside unconditional generation, which every dataset is by itself."""
+
+    task: str = Field(description="name of the folder under tasks/")
+    dataset: str = Field(description="whose molecules are trained on and compared with")
+    settings: dict[str, Any] = Field(default_factory=dict, description="what the task's requests are made with")
+    rows: Names | None = Field(None, description="rows of this benchmark's tables; all that know the task if absent")
+    train_seeds: Seeds | None = None
+    sample_seeds: Seeds | None = None
+    sample_count: PositiveInt | None = None
+
+
 class Row(_Strict):
     """One line of the tables: a system, or a named variant of one."""
 
@@ -85,16 +96,19 @@ class Row(_Strict):
         default_factory=dict, description="hyper-parameters that differ from the defaults: {stage: {name: value}}"
     )
     samples_of: str | None = Field(None, description="row whose samples this row starts from (control rows)")
-    geometries: Geometries = Field(["raw", "mmff"], description="raw, and after MMFF94 (at most 200 iterations)")
-    published: dict[Geometry, str] | None = Field(
-        None, description="system id in the table of published numbers, by geometry; those of the system if absent"
+    variants: Names | None = Field(
+        None,
+        description="what is done to the samples: raw (as made), mmff (after MMFF94)...; all of the task if absent",
+    )
+    published: dict[str, str] | None = Field(
+        None, description="system id in the table of published numbers, by variant; those of the system if absent"
     )
 
 
 class Sweep(_Strict):
-    """Variants of rows whose quality is drawn over one setting: results/fig_{sweep}_{dataset}.svg."""
+    """Variants of rows whose quality is drawn over one setting: results/fig_{sweep}_{benchmark}.svg."""
 
-    datasets: list[str] = Field(description="datasets on which the sweep is made; [] for none")
+    benchmarks: list[str] = Field(description="benchmarks on which the sweep is made; [] for none")
     rows: Names = Field(description="rows that are varied")
     vary: dict[str, Values] = Field(
         min_length=1, description="{stage.hyper-parameter: values}: every combination is a variant; x-axis: the last"
@@ -102,13 +116,13 @@ class Sweep(_Strict):
 
 
 class Submission(_Strict):
-    """Molecules that another program made: a row of the tables of some datasets."""
+    """Molecules that another program made: a row of the tables of some benchmarks."""
 
     file: FileNames = Field(description="molecule file with coordinates, or a list of files: one per sampling seed")
-    datasets: Names = Field(description="datasets in whose tables the row stands")
-    geometries: Geometries = Field(["raw"], description="raw, and mmff for the row after MMFF94 as well")
-    published: dict[Geometry, str] = Field(
-        default_factory=dict, description="system id in the table of published numbers, by geometry"
+    benchmarks: Names = Field(description="benchmarks in whose tables the row stands")
+    variants: Names = Field(["raw"], description="raw, and mmff for the row after MMFF94 as well")
+    published: dict[str, str] = Field(
+        default_factory=dict, description="system id in the table of published numbers, by variant"
     )
 
 
@@ -142,11 +156,14 @@ class Configuration(_Strict):
     sample_seeds: Seeds = [0, 1, 2]
     sample_count: PositiveInt = 10000
     sample_shards: PositiveInt = Field(1, description="jobs over which the sampling of a row is spread (a cluster)")
-    all: Names = Field(description="datasets whose tables and figures `all` makes")
+    all: Names = Field(description="benchmarks whose tables and figures `all` makes")
     datasets: dict[str, Dataset]
+    benchmarks: dict[str, Benchmark] = Field(default_factory=dict)
     rows: dict[str, Row]
     submissions: dict[str, Submission] = Field(default_factory=dict)
     sweeps: dict[str, Sweep] = Field(default_factory=dict)
-    comparisons: dict[str, Names] = Field(default_factory=dict, description="rows side by side in fig_{name}_{dataset}")
+    comparisons: dict[str, Names] = Field(
+        default_factory=dict, description="rows side by side in fig_{name}_{benchmark}"
+    )
     metrics: Metrics = Metrics()
     energy: Energy = Energy()

@@ -8,7 +8,7 @@ from latent3d.plan.models import Configuration, Row
 
 
 @dataclass(frozen=True)
-class Variant:
+class Swept:
     """A row that a sweep makes of another: `of` with the `settings` {stage.hyper-parameter: value}."""
 
     of: str
@@ -16,7 +16,7 @@ class Variant:
     row: Row
 
 
-def variants(configuration: Configuration, sweep: str) -> dict[str, Variant]:
+def swept_rows(configuration: Configuration, sweep: str) -> dict[str, Swept]:
     """The rows of a sweep by name, e.g. `edm-ddim-50`.
 
     Only raw samples are drawn, and only the metrics that need no energies are measured.
@@ -30,7 +30,7 @@ def variants(configuration: Configuration, sweep: str) -> dict[str, Variant]:
             for key, value in zip(vary, values, strict=True):
                 stage, _, name = key.partition(".")
                 overrides.setdefault(stage, {})[name] = value
-            changed = {"overrides": overrides, "geometries": ["raw"], "published": {}}
+            changed = {"overrides": overrides, "variants": ["raw"], "published": {}}
             settings = dict(zip(vary, values, strict=True))
-            found["-".join([of, *map(str, values)])] = Variant(of, settings, row.model_copy(update=changed))
+            found["-".join([of, *map(str, values)])] = Swept(of, settings, row.model_copy(update=changed))
     return found

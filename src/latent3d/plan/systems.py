@@ -10,18 +10,20 @@ from pydantic import Field, model_validator
 
 from latent3d.base.errors import UserError
 from latent3d.base.validation import Strict, suggest, validate
+from latent3d.judges import judge_names
 from latent3d.plan.models import Precision, Row
 from latent3d.systems import system_names
 
 
 class Uses(Strict):
-    """What a system can do, and the stages whose weights it takes for that.
+    """What a system or judge can do, and the stages whose weights it takes for that; absent where it cannot be done.
 
-    `generate` answers requests. `encode` turns molecules into latents and decodes them (`latent3d reconstruct`), and
-    `interpolate` the paths between latents (`latent3d interpolate`); absent where it cannot be done.
+    `generate` answers requests, `predict` judges records. `encode` turns molecules into latents and decodes them
+    (`latent3d reconstruct`), and `interpolate` the paths between latents (`latent3d interpolate`).
     """
 
-    generate: list[str]
+    generate: list[str] = Field(default_factory=list)
+    predict: list[str] = Field(default_factory=list)
     encode: list[str] = Field(default_factory=list)
     interpolate: list[str] = Field(default_factory=list)
 
@@ -35,7 +37,7 @@ class SystemDefaults(Strict):
     table of published numbers.
     """
 
-    tasks: list[str]
+    tasks: list[str] = Field(default_factory=list)
     stages: dict[str, list[str]]
     uses: Uses
     hyperparameters: dict[str, dict[str, Any]]
@@ -54,15 +56,16 @@ class SystemDefaults(Strict):
 
 @cache
 def system_defaults(system: str) -> SystemDefaults:
-    """Read systems/<system>/defaults.yaml.
+    """Read systems/<system>/defaults.yaml, or that of a judge.
 
     Raises:
         UserError: there is no such system, or its file breaks the contract.
     """
-    path = resources.files("latent3d.systems") / system / "defaults.yaml"
+    room = "judges" if system in judge_names() else "systems"
+    path = resources.files(f"latent3d.{room}") / system / "defaults.yaml"
     if not path.is_file():
         raise UserError(f"There is no system {system!r}.{suggest(system, system_names())}")
-    return validate(SystemDefaults, yaml.safe_load(path.read_text()), f"systems/{system}/defaults.yaml")
+    return validate(SystemDefaults, yaml.safe_load(path.read_text()), f"{room}/{system}/defaults.yaml")
 
 
 def has_preset(system: str, preset: str) -> bool:

@@ -16,12 +16,14 @@ import pytest
 
 from latent3d.base.errors import UserError
 from latent3d.calculations import stages
-from latent3d.calculations.energies_file import join_shards, read_energies
+from latent3d.calculations.energies_file import read_energies
+from latent3d.calculations.engine import LIMITS, Request
 from latent3d.calculations.stages import EXPENSIVE, SINGLE_POINT
-from latent3d.commands.compute import LIMITS, Request, evaluate_files
+from latent3d.commands.compute import compute_files
 from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.parquet import read_parquet, write_parquet
 from latent3d.data.molecules.read import write_molecules
+from latent3d.data.records import concatenate
 
 MINI = Path(__file__).parents[2] / "resources" / "mini.parquet"
 WATER = np.array([[0.00783, 0.39774, 0.0], [-0.76723, -0.18385, 0.0], [0.75941, -0.21389, 0.0]])
@@ -66,9 +68,9 @@ def mini():
     return molecules.with_columns(sample_index=range(250), seed=0, status="ok")
 
 
-def run(files, request=NOTHING_MORE, processes=1, **options):
-    """`evaluate_files`, with its unfinished work beside the first file; the tables it wrote."""
-    evaluate_files(files, request, processes, files[0].parent / "checkpoints", **options)
+def run(files, request=NOTHING_MORE, processes=1, checkpoints=None, **options):
+    """`compute_files`, with its finished work beside the first file; the tables it wrote."""
+    compute_files(files, request, processes, checkpoints or files[0].parent / "checkpoints", **options)
     return [read_energies(file.with_name("energies.parquet")) for file in files if "shard" not in options]
 
 
@@ -120,18 +122,37 @@ def test_bytes_do_not_depend_on_run_processes_or_shards(mini, tmp_path):
     run([samples], request, processes=3)
     assert out.read_bytes() == first
     out.unlink()
-    for shard in (1, 2, 3):
-        run([samples], request, shard=(shard, 3))
-    assert not out.exists()
-    join_shards(samples, 3)
+    shards = {"checkpoints": tmp_path / "shards"}
+    for shard in (3, 1, 2):
+        run([samples], request, shard=(shard, 3), **shards)
+        assert not out.exists()
+    # What the shards have done is found, not done again.
+    kept = sorted((tmp_path / "shards").glob("*/*.json"))
+    assert len(kept) == 3 + 3 + 3 + 2  # single points and strain of three chunks, and the chunks that were drawn
+    relaxed = next(path for path in kept if path.name.startswith("relaxation"))
+    relaxed.write_text(relaxed.read_text().replace('"ok"', '"marked"'))
+    marked = run([samples], request, **shards)[0]
+    assert (marked["relax_status"] == "marked").any()
+    out.unlink()
+    run([samples], request)
     assert out.read_bytes() == first
-    assert not list((tmp_path / "checkpoints").iterdir())
-    # A shard of other samples, or of other settings, is none of these.
-    run([samples], shard=(2, 3))
-    with pytest.raises(UserError, match="different samples or settings"):
-        join_shards(samples, 3)
-    with pytest.raises(UserError, match=r"energies\.4-of-4\.parquet|energies\.1-of-4\.parquet does not exist"):
-        join_shards(samples, 4)
+
+
+def test_finished_work_of_a_seed_is_found_again_when_another_joins_it(mini, tmp_path):
+    samples, kept = tmp_path / "samples.parquet", tmp_path / "checkpoints"
+    first, second = mini.take(np.arange(110)), mini.take(np.arange(110, 230)).with_columns(seed=1)
+    write_parquet(samples, first)
+    alone = run([samples], Request(relaxation=4, strain=0))[0]
+    for path in kept.glob("*/single_point-*.json"):
+        path.write_text(path.read_text().replace('"ok"', '"marked"'))
+    write_parquet(samples, concatenate([first, second]))
+    both = run([samples], Request(relaxation=4, strain=0))[0]
+    assert both["seed"].tolist() == [0] * 110 + [1] * 120
+    assert both["sample_index"].tolist() == [*range(110), *range(110, 230)]
+    assert (both["status"] == "marked").tolist() == [True] * 110 + [False] * 120
+    # As many of each seed are drawn, and the same of the first.
+    assert both["relax_status"].notna().tolist()[:110] == alone["relax_status"].notna().tolist()
+    assert both["relax_status"].notna()[110:].sum() == 4
 
 
 def test_draws_are_nested_and_the_same_for_files_of_equal_length():
@@ -155,7 +176,7 @@ def test_text_files_bonds_are_perceived_and_unreadable_records_counted(tmp_path,
     write_molecules(tmp_path / "mine.xyz", from_list(molecules))
     text = (tmp_path / "mine.xyz").read_text()
     (tmp_path / "mine.xyz").write_text(text + "3\nbroken\nO 0 0 0\nH 0 0 x\nH 0 1 0\n")
-    evaluate_files([tmp_path / "mine.xyz"], Request(dynamics=None), 2, tmp_path / "checkpoints")
+    compute_files([tmp_path / "mine.xyz"], Request(dynamics=None), 2, tmp_path / "checkpoints")
     rows = read_energies(tmp_path / "mine.energies.parquet")
     for column in ("status", "relax_status", "strain_status", "md_mmff_status"):
         assert rows[column].tolist()[:3] == ["ok"] * 3 and rows[column][3] not in ("ok", None)
@@ -277,7 +298,6 @@ def test_the_whole_command_killed_by_signal_9_continues_with_equal_bytes(mini, t
     assert again.returncode == 0
     assert "250 single_point (250 of them done before)" in message
     assert (tmp_path / "energies.parquet").read_bytes() == undisturbed.read_bytes()
-    assert not list((tmp_path / "checkpoints").iterdir())
 
 
 def test_a_full_disk_is_one_sentence_and_the_next_run_continues(mini, tmp_path, undisturbed):

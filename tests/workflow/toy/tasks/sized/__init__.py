@@ -1,0 +1,1 @@
+"""Molecules with a given number of heavy atoms."""
