@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from latent3d.calculations.energies_file import NAME, read_energies
+from latent3d.base.layout import ENERGIES
+from latent3d.calculations.energies_file import read_energies
 from latent3d.data.molecules.units import KCAL_PER_HARTREE
 from latent3d.reporting.material import sample_folders
 from latent3d.reporting.rows import TableRow
@@ -113,7 +114,7 @@ def _energies(dataset: str, rows: list[TableRow], results: Path) -> Iterator[tup
     for row in rows:
         for geometry in row.variants:
             folders = sample_folders(results, dataset, row, geometry)
-            yield row, geometry, pd.concat([read_energies(folder / NAME) for folder in folders])
+            yield row, geometry, pd.concat([read_energies(folder / ENERGIES) for folder in folders])
 
 
 def _per_atom(points: pd.DataFrame) -> np.ndarray:

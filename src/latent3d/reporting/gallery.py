@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from latent3d.base.errors import UserError
-from latent3d.calculations.energies_file import NAME, read_energies
+from latent3d.base.layout import ENERGIES
+from latent3d.calculations.energies_file import read_energies
 from latent3d.data.molecules.molecules import ELEMENTS, Molecule
 from latent3d.data.molecules.parquet import iterate_parquet
 from latent3d.data.molecules.perception import perceive_bonds
@@ -119,8 +120,8 @@ def _facts(folder: Path, count: int) -> list[dict[str, list]]:
     except (OSError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{folder / 'ledger.csv'} cannot be read ({error}). Score its samples again.") from error
     energies: list[dict] = [{}] * count
-    if (folder / NAME).is_file():
-        energies = read_energies(folder / NAME).iloc[:count].to_dict("records")
+    if (folder / ENERGIES).is_file():
+        energies = read_energies(folder / ENERGIES).iloc[:count].to_dict("records")
     lines = zip(ledger.to_dict("records"), energies, strict=True)
     return [
         {"index": [str(line["sample_index"]), None]}
