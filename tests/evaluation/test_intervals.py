@@ -27,6 +27,12 @@ def test_wilson_equals_published_values(successes, n, low, high):
     assert wilson(n - successes, n) == pytest.approx((1 - high, 1 - low), abs=5e-5)
 
 
+def test_wilson_equals_scipy():
+    for successes, n in ((0, 1), (1, 1), (7, 13), (0, 10_000), (9_999, 10_000), (12_345, 20_000)):
+        expected = scipy.stats.binomtest(successes, n).proportion_ci(0.95, "wilson")
+        assert wilson(successes, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
 def test_wilson_refuses_what_is_no_rate():
     for successes, n in ((1, 0), (-1, 5), (6, 5)):
         with pytest.raises(ValueError):
@@ -210,6 +216,13 @@ def test_median_interval_is_the_exact_one():
     assert median_interval(np.arange(1, 7)) == (1, 6)
     assert median_interval(np.arange(5)) is None and median_interval(np.zeros(0)) is None
     assert median_interval([np.inf] * 3 + [1.0] * 7) == (1.0, np.inf)
+
+
+@pytest.mark.parametrize("n", [6, 7, 40, 1001])
+def test_median_interval_equals_scipy(n):
+    values = np.random.default_rng(n).normal(size=n)
+    expected = scipy.stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
+    assert median_interval(values) == (expected.low, expected.high)
 
 
 def test_median_interval_covers():

@@ -27,6 +27,7 @@ _INTEGERS_AT_ONCE = 500_000
 def wilson(successes: int, n: int) -> tuple[float, float]:
     """Wilson score interval of a rate (Wilson 1927, without continuity correction).
 
+    SciPy's `binomtest(...).proportion_ci` gives the same to 2e-16, in 1.5 ms instead of 3 microseconds: it tests first.
     Holds for no failures as well: the failure rate's upper limit is then 3.84 / (n + 3.84), above the 3 / n of the rule
     of three (a one-sided bound) for n of 14 and more. No case needs that rule.
 
@@ -107,6 +108,7 @@ def median_interval(values: np.ndarray) -> tuple[float, float] | None:
     """Interval of the median between two order statistics: exact for any distribution, infinite values included.
 
     The number of values below the median is binomial, (n, 1/2); ranks j and n + 1 - j hold it with at least 95 %.
+    SciPy's `quantile_test` has the same interval and takes twelve times as long.
 
     Args:
         values: [n], no NaN.

@@ -106,7 +106,10 @@ def _draw(flat: Axes, solid: Axes, molecule: Molecule, status: str, seen: np.nda
 
 
 def _draw_graph(axis: Axes, molecule: Molecule) -> None:
-    """Skeletal formula: hydrogens left out, double and triple bonds as parallel lines."""
+    """Skeletal formula: hydrogens left out, double and triple bonds as parallel lines.
+
+    RDKit's rdMolDraw2D draws files or bitmaps of its own; inside a figure of matplotlib it would be pixels.
+    """
     with rdBase.BlockLogs():
         mol = Chem.RemoveHs(to_rdkit(molecule), sanitize=False)
     rdDepictor.Compute2DCoords(mol)

@@ -1,7 +1,8 @@
 """The report's gallery: the first samples of every row with their verdicts, and the viewer that draws them.
 
 The viewer is 3Dmol.js (Rego and Koes, Bioinformatics 2015), which the installed package chemiscope carries (both have
-the 3-clause BSD licence). It is read from there when the report is made.
+the 3-clause BSD licence). It is read from there when the report is made: its own package, py3Dmol, has no copy but
+loads one from the network, and a report opens without.
 """
 
 import base64

@@ -6,20 +6,13 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from rdkit.Chem import GetPeriodicTable
 
 from latent3d.data import records
 from latent3d.data.records import Block, Field, Records, Schema
 
-# fmt: off
-ELEMENTS = [
-    "X", "H", "He", "Li", "Be", "B", "C", "N", "O", "F", "Ne", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "Ar",
-    "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Ga", "Ge", "As", "Se", "Br", "Kr",
-    "Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Tc", "Ru", "Rh", "Pd", "Ag", "Cd", "In", "Sn", "Sb", "Te", "I", "Xe",
-    "Cs", "Ba", "La", "Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu",
-    "Hf", "Ta", "W", "Re", "Os", "Ir", "Pt", "Au", "Hg", "Tl", "Pb", "Bi",
-]
-# fmt: on
-"""Symbols by atomic number; index 0 is the dummy element."""
+ELEMENTS = ["X", *(GetPeriodicTable().GetElementSymbol(number) for number in range(1, 84))]
+"""Symbols by atomic number, up to bismuth; index 0 is the dummy element."""
 
 
 @dataclass(frozen=True)
