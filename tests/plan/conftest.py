@@ -1,5 +1,6 @@
 """Plans of the shipped configuration with changes on top, as Snakemake would merge them; no Snakemake."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ def planned(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def plan(*overlays):
-        raw = load_configfile(ROOT / "config.yaml")
+        # Through JSON: what YAML aliases share would be changed together.
+        raw = json.loads(json.dumps(load_configfile(ROOT / "config.yaml")))
         for overlay in overlays:
             update_config(raw, load_configfile(overlay) if isinstance(overlay, Path) else yaml.safe_load(overlay))
         return Targets(read_plan(raw, ROOT, str(ROOT / "resources")))

@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 def planned(*overlays):
     """The targets of config.yaml with configuration files on top."""
-    raw = load_configfile(ROOT / "config.yaml")
+    # Through JSON: what YAML aliases share would be changed together.
+    raw = json.loads(json.dumps(load_configfile(ROOT / "config.yaml")))
     for overlay in overlays:
         update_config(raw, load_configfile(overlay))
     return Targets(read_plan(raw, ROOT, str(ROOT / "resources")))
