@@ -1,6 +1,7 @@
 """Reader, writer and operations on random records of every kind. Another kind is tried by naming it in KINDS."""
 
 import string
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 from latent3d.base.errors import UserError
 from latent3d.data.images.images import Images
 from latent3d.data.molecules.molecules import Molecules
+from latent3d.data.molecules.molecules import from_list as molecules_from_list
 from latent3d.data.parquet import iterate_parquet, read_foreign_parquet, read_parquet, write_parquet
 from latent3d.data.pockets.pockets import Pockets
 from latent3d.data.records import Block, Field, Records, Schema, concatenate, from_list
@@ -210,11 +212,20 @@ def test_what_is_unknown_with_a_block_is_0_where_it_is_unknown_alone(tmp_path):
 
 def test_values_that_do_not_fit_each_other_are_refused():
     record = random_record(np.random.default_rng(0), Chains.schema) | {"map": np.zeros((OPEN, 2), np.uint16)}
-    with pytest.raises(ValueError, match="not as many 'frames' as there are beads"):
+    with pytest.raises(ValueError, match=f"'frames' has 9 values for {len(record['labels'])} beads"):
         from_list(Chains, [{**record, "frames": np.zeros((9, 2, 3))}])
-    link = {"links": np.zeros((1, 2)), "strengths": None}
-    with pytest.raises(ValueError, match="'strengths' is None in records where others of 'links' are not"):
-        from_list(Chains, [{**record, **link}])
+    with pytest.raises(ValueError, match="'strengths' is None in a record whose links are known"):
+        from_list(Chains, [{**record, "links": np.zeros((1, 2)), "strengths": None}])
+    with pytest.raises(ValueError, match="'labels' is None in a record whose beads are known"):
+        from_list(Chains, [{**record, "labels": None}])
+
+
+def test_a_block_is_unknown_where_its_first_field_is(from_smiles):
+    water, methane = from_smiles("O"), replace(from_smiles("C"), bonds=None)
+    molecules = molecules_from_list([methane, water])
+    assert molecules.bonds_known.tolist() == [False, True] and molecules.bond_offsets.tolist() == [0, 0, 2]
+    assert molecules[0].bond_orders is None
+    np.testing.assert_array_equal(molecules[1].bonds, water.bonds)
 
 
 @each_kind

@@ -265,11 +265,10 @@ def _problems(schema: Schema, columns: dict[str, _Column]) -> dict[int, str]:
 def _records(kind: type[Kind], columns: dict[str, _Column], batch: pa.RecordBatch, units: dict[str, str]) -> Kind:
     schema = kind.schema
     offsets = {block.name: to_offsets(columns[schema.counter(block).name].counts) for block in schema.blocks}
-    arrays, known = {}, {}
+    known = {name: ~columns[field.name].null for name, field in schema.deciding.items()}
+    arrays = {}
     for name, column in columns.items():
         field, there = column.field, ~column.null
-        if field.known_by is not None and not field.null_with:
-            known[field.known_by] = there
         arrays[name] = column.shaped
         if (field.block is None or field.null_with) and not there.all():
             if field.block is not None:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import compress
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -102,6 +103,12 @@ class Schema:
     def blocks(self) -> tuple[Block, ...]:
         """The blocks that the fields belong to."""
         return tuple(dict.fromkeys(field.block for field in self.fields if field.block is not None))
+
+    @cached_property
+    def deciding(self) -> dict[str, Field]:
+        """The field that tells what is known, by entry of `Records.known`: a block's first, or one of no block."""
+        own = [field for field in self.fields if field.known_by is not None and field.null_with is None]
+        return {field.known_by: field for field in reversed(own)}
 
     def of(self, block: Block) -> list[Field]:
         """The fields of a block."""
@@ -202,33 +209,31 @@ def from_list(
 ) -> Kind:
     """Pack single records, values by field, into flat arrays. `table` has one row per record (default: no columns).
 
-    None is unknown: a field of its own, or all fields of an optional block.
+    None is unknown: a field of the record itself, or an optional block, whose first field decides.
 
     Raises:
         ValueError: values do not fit their field or each other, or no record tells an open shape.
     """
     schema, records = kind.schema, list(records)
     values = {field.name: [record[field.name] for record in records] for field in schema.fields}
-    known: dict[str, np.ndarray] = {}
-    for field in schema.fields:
-        if field.known_by is not None and field.null_with is None:
-            there = np.array([value is not None for value in values[field.name]], bool)
-            if not np.array_equal(known.setdefault(field.known_by, there), there):
-                raise ValueError(f"{field.name!r} is None in records where others of {field.known_by!r} are not")
+    known = {
+        name: np.array([value is not None for value in values[field.name]], bool)
+        for name, field in schema.deciding.items()
+    }
 
     arrays, offsets = {}, {}
     for block in schema.blocks:
         # Unknown elements are no elements.
-        counts = [0 if value is None else len(value) for value in values[schema.counter(block).name]]
+        there = known[block.name] if block.optional else np.ones(len(records), bool)
+        parts = {field.name: list(compress(values[field.name], there.tolist())) for field in schema.of(block)}
+        for field in schema.of(block):
+            if field.null_with is None and any(part is None for part in parts[field.name]):
+                raise ValueError(f"{field.name!r} is None in a record whose {block.name} are known")
+        counts = np.zeros(len(records), np.int64)
+        counts[there] = [len(part) for part in parts[schema.counter(block).name]]
         offsets[block.name] = to_offsets(counts)
         for field in schema.of(block):
-            parts = values[field.name]
-            if field.null_with is not None:
-                zeros = np.zeros((max(counts, default=0), *field.shape), field.dtype)
-                parts = [zeros[:n] if part is None else part for part, n in zip(parts, counts, strict=True)]
-            arrays[field.name] = _flat(field, [part for part in parts if part is not None])
-            if len(arrays[field.name]) != offsets[block.name][-1]:
-                raise ValueError(f"not as many {field.name!r} as there are {block.name}")
+            arrays[field.name] = _flat(field, parts[field.name], counts[there].tolist())
     for field in schema.fields:
         if field.block is None:
             arrays[field.name] = _one_each(field, values[field.name])
@@ -272,12 +277,18 @@ def gather(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.repeat(offsets[:-1][indices] - new[:-1], counts) + np.arange(new[-1]), new
 
 
-def _flat(field: Field, parts: list[ArrayLike]) -> np.ndarray:
-    """[E, *shape]: the values of all records."""
+def _flat(field: Field, parts: list[ArrayLike | None], counts: list[int]) -> np.ndarray:
+    """[E, *shape]: the values of all records, of so many elements each; 0 for those that are None."""
+    zeros = np.zeros((max(counts, default=0), *field.shape), field.dtype)
+    if field.null_with is not None:
+        parts = [zeros[:count] if part is None else part for part, count in zip(parts, counts, strict=True)]
     if field.shape:
         shape = (-1, *field.shape)
         parts = [np.asarray(part).reshape(shape) for part in parts]
-    return _stored(field, [np.zeros((0, *field.shape), field.dtype), *parts])
+    values = _stored(field, [zeros[:0], *parts])
+    if len(values) != sum(counts):
+        raise ValueError(f"{field.name!r} has {len(values)} values for {sum(counts)} {field.block.name}")
+    return values
 
 
 def _one_each(field: Field, parts: list[ArrayLike | None]) -> np.ndarray:
