@@ -1,6 +1,7 @@
 """Small measured results: two sampling seeds of three rows, one of them with failures, in the layout of results/."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,14 +11,18 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from latent3d.base.files import write_json
+from latent3d.base.layout import Layout
 from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.parquet import write_parquet
 from latent3d.data.molecules.rdkit import from_rdkit
+from latent3d.data.records import concatenate
+from latent3d.evaluation.measures import Measures
+from latent3d.evaluation.measures_file import lines_of, write_measures
 from latent3d.reporting.catalogue import FIGURES, TABLES
-from latent3d.reporting.figures import make_figure
+from latent3d.reporting.make import make_figure, make_table
+from latent3d.reporting.material import Material
 from latent3d.reporting.published import read_published
 from latent3d.reporting.rows import parse_rows
-from latent3d.reporting.tables import make_table, write_table
 
 SMILES = ["CCO", "c1ccoc1", "C[C@H](N)C=O", "C#N", "CC(=O)[O-]", "c1cc[nH]c1", "FC1CC1", "O"]
 NOTHING = Molecule(np.zeros(0, np.uint8), np.zeros((0, 3), np.float32))
@@ -33,17 +38,21 @@ def molecules(failed=()):
     return made
 
 
-def write_samples(folder, values, failed=()):
-    """One set of samples with every measurement beside it. `values` are the metrics of metrics.json."""
+def samples_of(seed, failed=()):
+    """One set of samples."""
     n = len(SMILES)
     status = ["decode_failed" if number in failed else "ok" for number in range(n)]
-    table = pd.DataFrame({"sample_index": range(n), "seed": 0, "status": status})
-    write_parquet(folder / "samples.parquet", from_list(molecules(failed), table))
-    ok, index = ~np.isin(range(n), list(failed)), np.arange(n)
+    return from_list(molecules(failed), pd.DataFrame({"sample_index": range(n), "seed": seed, "status": status}))
+
+
+def energies_of(seed, failed=()):
+    index = np.arange(len(SMILES))
+    ok = ~np.isin(index, list(failed))
     reason = np.where(ok, "ok", "decode_failed")
-    pd.DataFrame(
+    return pd.DataFrame(
         {
             "sample_index": index,
+            "seed": seed,
             "heavy_atoms": 3,
             "status": reason,
             "energy_per_atom": np.where(ok, -3.0 + 0.01 * index, np.nan),
@@ -51,10 +60,17 @@ def write_samples(folder, values, failed=()):
             "relaxation_energy": np.where(ok & (index < 6), 0.5 * 3.0**index, np.nan),
             "graph_survived": np.where(ok & (index < 6), index != 5, None),
         }
-    ).to_parquet(folder / "energies.parquet")
-    pd.DataFrame(
+    )
+
+
+def ledger_of(seed, failed=()):
+    index = np.arange(len(SMILES))
+    ok = ~np.isin(index, list(failed))
+    reason = np.where(ok, "ok", "decode_failed")
+    return pd.DataFrame(
         {
             "sample_index": index,
+            "seed": seed,
             "sample": reason,
             "bonds": "given",
             "strict": np.where(index == 4, "charged", reason),
@@ -65,14 +81,33 @@ def write_samples(folder, values, failed=()):
             "smiles": np.where(ok, SMILES, None),
             "novel": np.where(ok, True, None),
         }
-    ).to_csv(folder / "ledger.csv", index=False)
+    )
+
+
+def measures_of(values, failed=()):
+    """What is measured of one set, given the values."""
+    measures = Measures(len(SMILES), values=dict(values))
+    measures.counts |= {"requested": len(SMILES), "relaxation_asked": 6, "gfn2_success": len(SMILES) - len(failed)}
+    measures.of["gfn2_success"] = len(SMILES)
+    measures.stage(["decode_failed" if number in failed else "ok" for number in range(len(SMILES))])
     failures = {"decode_failed": len(failed)} if failed else {}
+    measures.failed = {"single_point": failures, "relaxation": {**failures, "topology_changed": 1}}
+    return measures
+
+
+def write_row(folder, identity, values, failed=()):
+    """The samples of a row and training seed with every measurement. `values` are those of each sampling seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_parquet(folder / "samples.parquet", concatenate([samples_of(seed, failed) for seed in values]))
+    pd.concat([energies_of(seed, failed) for seed in values]).to_parquet(folder / "energies.parquet")
+    pd.concat([ledger_of(seed, failed) for seed in values]).to_csv(folder / "ledger.csv", index=False)
+    sets = {seed: measures_of(of_seed, failed) for seed, of_seed in values.items()}
+    lines = [line for seed, measures in sets.items() for line in lines_of(measures, {**identity, "seed": seed})]
     provenance = {"samples_sha256": "ab" * 32, "versions": {"rdkit": "2026.9.1"}}
-    metrics = {"schema_version": 1, "n_requested": n, "values": values, "failures": failures, "provenance": provenance}
-    metrics["counts"] = {"relaxation_asked": 6}
-    metrics["energy_failures"] = {"single_point": failures, "relaxation": {**failures, "topology_changed": 1}}
-    write_json(folder / "metrics.json", metrics)
-    write_json(folder / "run.json", {"seconds": 4.0, "peak_memory_mb": 500.0, "device": "cpu"})
+    write_measures(folder / "measures.parquet", lines, {"provenance": provenance})
+    by_seed = {str(seed): {"seconds": 4.0, "samples": len(SMILES)} for seed in values}
+    run = {"seconds": 8.0, "samples": 16, "by_seed": by_seed, "peak_memory_mb": 500.0, "device": "cpu"}
+    write_json(folder / "run.json", run)
 
 
 def strip():
@@ -119,7 +154,7 @@ def rows(rows_json):
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory, rows):
-    """results/ with the measurements of the dataset `toy`."""
+    """results/ with the measurements of the benchmark `toy`."""
     root = tmp_path_factory.mktemp("results")
     split = ["train"] * 5 + ["valid"] + ["test"] * 2
     write_parquet(root / "toy" / "dataset.parquet", from_list(molecules(), pd.DataFrame({"split": split})))
@@ -142,31 +177,37 @@ def results(tmp_path_factory, rows):
                 counts = {"schema_version": 1, "n": 2, "n_encoded": 2, "n_failed_geometry": train}
                 write_json(folder / "reconstruction.json", {**counts, "values": values, "quantiles": quantiles})
                 write_parquet(folder / "interpolation.parquet", strip())
-            for sample in row.sample_seeds:
-                for geometry in row.variants:
-                    if row.name == "cloud":
-                        values, failed = {**metric_values(0.0, None), "strict_validity": 0.0}, tuple(range(8))
-                    else:
-                        values, failed = metric_values(0.8 + 0.02 * sample + 0.04 * train), (1,) * (row.name == "ours")
-                    write_samples(folder / f"sample{sample}" / geometry, values, failed)
+            for variant in row.variants:
+                identity = {"benchmark": "toy", "row": row.name, "train_seed": train, "variant": variant}
+                if row.name == "cloud":
+                    nothing = {**metric_values(0.0, None), "strict_validity": 0.0}
+                    values, failed = dict.fromkeys(row.sample_seeds, nothing), tuple(range(8))
+                else:
+                    failed = (1,) * (row.name == "ours")
+                    values = {s: metric_values(0.8 + 0.02 * s + 0.04 * train) for s in row.sample_seeds}
+                write_row(folder / variant, identity, values, failed)
     return root
 
 
 @pytest.fixture(scope="session")
-def made(results, rows, rows_json):
+def material(results, rows):
+    """What the tables and figures of `toy` are made of."""
+    return Material("toy", rows, Layout(results))
+
+
+@pytest.fixture(scope="session")
+def published():
+    return read_published("resources/published/published_results.csv")
+
+
+@pytest.fixture(scope="session")
+def made(results, material, published, rows_json):
     """Tables and figures of `toy`; one of each by the commands that the workflow calls."""
-    common = ["--dataset", "toy", "--rows", rows_json, "--results", results]
-    for name in list(TABLES)[1:]:
-        write_table(results / f"table_{name}_toy.csv", make_table(name, "toy", rows, results))
-    for name in list(FIGURES)[1:]:
-        make_figure(
-            name,
-            "toy",
-            rows,
-            results,
-            results / f"fig_{name}_toy.svg",
-            read_published("resources/published/published_results.csv"),
-        )
+    common = ["--benchmark", "toy", "--rows", rows_json, "--results", results]
+    for name, entry in list(TABLES.items())[1:]:
+        make_table(entry, material, results / f"table_{name}_toy.csv")
+    for name, entry in list(FIGURES.items())[1:]:
+        make_figure(entry, replace(material, published=published), results / f"fig_{name}_toy.svg")
     for kind, out in (("table", "table_toy.csv"), ("figure", "fig_quality_toy.svg")):
         done = latent3d(kind, "quality", *common, "--out", results / out)
         assert done.returncode == 0, done.stderr
@@ -174,9 +215,10 @@ def made(results, rows, rows_json):
 
 
 @pytest.fixture(scope="session")
-def report(made):
+def report(made, rows_json):
     """The report on `toy`, by the command that the workflow calls."""
     out = made / "report.html"
-    done = latent3d("report", *shown(made), "--results", made, "--datasets", "toy", "--out", out)
+    benchmark = json.dumps({"name": "toy", "task": "unconditional", "rows": json.loads(rows_json)})
+    done = latent3d("report", *shown(made), "--results", made, "--benchmark", benchmark, "--out", out)
     assert done.returncode == 0, done.stderr
     return out

@@ -119,7 +119,7 @@ rule report:
     conda:
         "../../envs/base.yaml"
     params:
-        benchmarks=options("--benchmark", PLAN.configuration.all),
+        benchmarks=lambda wildcards: options("--benchmark", map(TARGETS.for_report, PLAN.configuration.all)),
     message:
         "Report of everything: {output}"
     shell:

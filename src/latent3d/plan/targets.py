@@ -7,7 +7,7 @@ from typing import Any
 from latent3d.plan.entries import figures_of, tables_of
 from latent3d.plan.plan import Plan
 from latent3d.reporting.catalogue import COMPARISON, SWEEP, Entry, files_behind
-from latent3d.reporting.rows import TableRow
+from latent3d.reporting.rows import ShownBenchmark, TableRow
 
 
 class Targets:
@@ -134,7 +134,7 @@ class Targets:
             "variants": plan.variants(benchmark, row),
             "train_seeds": plan.train_seeds(benchmark, row),
             "sample_seeds": plan.sample_seeds(benchmark, row),
-            "stages": plan.owners_of(dataset, row),
+            "stages": dict(sorted(plan.owners_of(dataset, row).items())),
             "samples_of": plan.source_of(row),
             "submission": row in plan.submissions,
             "published": self.published(benchmark, row),
@@ -159,6 +159,11 @@ class Targets:
             self._row(benchmark, row, variants=["raw"], autoencoder=reconstructs, of=of, settings=values)
             for row, of, values in varied
         ]
+
+    def for_report(self, benchmark: str) -> str:
+        """JSON of what the report is told of a benchmark (reporting/rows.py)."""
+        shown = ShownBenchmark(name=benchmark, task=self._task(benchmark), rows=self.rows(benchmark))
+        return json.dumps(shown.model_dump())
 
     def _task(self, benchmark: str) -> str:
         return self.plan.benchmarks[benchmark].task

@@ -1,18 +1,16 @@
 """Figure of quality against what the training cost."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from latent3d.base.errors import UserError
-from latent3d.base.files import read_json
 from latent3d.evaluation.quantity import header
 from latent3d.evaluation.registry import QUALITY
-from latent3d.reporting.material import stage_file
+from latent3d.reporting.material import Material
 from latent3d.reporting.published import PublishedCost, published_costs
 from latent3d.reporting.rows import TableRow
 from latent3d.reporting.style import colour
@@ -25,23 +23,25 @@ MARKERS = "osv^DPX"
 TICKS = {10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 36e3: "10 h", 36e4: "100 h", 36e5: "1000 h"}
 
 
-def cost_quality_figure(
-    dataset: str, rows: list[TableRow], results: Path, published: pd.DataFrame | None = None
-) -> plt.Figure:
+def cost_quality_figure(material: Material) -> plt.Figure:
     """Quality of raw samples over the wall time of training, autoencoders included; a mark for each device.
 
     Bars: standard deviation over seeds. Hollow: published, where time, device and quality under the same protocol are
     known; on the papers' dataset alone. Dashed: the first row, real molecules.
     """
+    rows = material.rows
     trained = [row for row in rows if row.stages and "raw" in row.variants]
     if not trained:
-        raise UserError(f"No row of {dataset} with raw samples has a trained stage, so there is no cost to draw.")
-    table = quality_table(dataset, rows, results)
+        raise UserError(
+            f"No row of {material.benchmark} with raw samples has a trained stage, so there is no cost to draw."
+        )
+    table = quality_table(replace(material, published=None))
     table = table[table["geometry"] == "raw"].set_index("row")
-    costs = {row.name: training_cost(results, dataset, row) for row in trained}
+    costs = {row.name: training_cost(material, row) for row in trained}
     devices = list(dict.fromkeys(device for _, device in costs.values()))
     marks = {device: MARKERS[number % len(MARKERS)] for number, device in enumerate(devices)}
-    others = published_costs(published) if published is not None and any(row.published for row in rows) else []
+    shown = material.published is not None and any(row.published for row in rows)
+    others = published_costs(material.published) if shown else []
     size = (10, 1.4 + 0.2 * max(12, len(trained) + len(devices)))
     figure, axes = plt.subplots(1, len(PANELS), figsize=size, sharex=True, sharey=True)
     places: dict[Axes, list[tuple[float, float]]] = {axis: [] for axis in axes}
@@ -63,19 +63,16 @@ def cost_quality_figure(
         _number(axis, places[axis])
     axes[0].set_ylabel("% of requested samples")
     figure.legend(handles=_legend(trained, costs, marks, others), loc="outside right upper", fontsize=7)
-    title = f"{dataset}: quality of raw samples over the cost of training (dashed: {rows[0].name})"
+    title = f"{material.benchmark}: quality of raw samples over the cost of training (dashed: {rows[0].name})"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def training_cost(results: Path, dataset: str, row: TableRow) -> tuple[float, str]:
+def training_cost(material: Material, row: TableRow) -> tuple[float, str]:
     """Wall time of all stages, s (mean over training seeds), and the device or devices they ran on."""
-    runs = [
-        [read_json(stage_file(results, dataset, row, stage, seed, ".run.json")) for stage in row.stages]
-        for seed in row.train_seeds
-    ]
-    seconds = np.mean([sum(run["seconds"] for run in training) for training in runs])
-    devices = sorted({run.get("device") or "unknown device" for training in runs for run in training})
+    trainings = [training.values() for training in material.stage_runs(row)]
+    seconds = np.mean([sum(run["seconds"] for run in runs) for runs in trainings])
+    devices = sorted({run.get("device") or "unknown device" for runs in trainings for run in runs})
     return float(seconds), "\nand ".join(devices)
 
 

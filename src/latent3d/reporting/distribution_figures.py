@@ -1,7 +1,6 @@
 """Figures of distributions: scalar properties of samples, and errors of reconstruction."""
 
 from functools import cache
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +11,8 @@ from latent3d.base.errors import UserError
 from latent3d.base.files import read_json
 from latent3d.evaluation.distribution.descriptors import descriptors
 from latent3d.evaluation.registry import DESCRIPTORS
-from latent3d.reporting.material import sample_folders, training_folders
-from latent3d.reporting.rows import TableRow
+from latent3d.reporting.catalogue import RECONSTRUCTION
+from latent3d.reporting.material import Material
 from latent3d.reporting.style import LINE_STYLES, colour
 
 SHOWN = 1000
@@ -24,14 +23,14 @@ _LEAST, _MOST = 0.005, 3.0
 """RMSD that the axis shows, angstrom: below any vibration, to another conformer of a large molecule."""
 
 
-def properties_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+def properties_figure(material: Material) -> plt.Figure:
     """Molecular weight, logP, TPSA, QED and SA of the strictly valid among the first `SHOWN` raw samples of every row.
 
     Heights are shares of the requested samples, with the outline of the first row (real molecules) over each ridge. At
     the right: how many are valid. The axis spans the first row's values; what lies outside is not drawn.
     """
-    drawn = [row for row in rows if "raw" in row.variants]
-    found = {row.name: _properties(sample_folders(results, dataset, row, "raw")[0] / "ledger.csv") for row in drawn}
+    drawn = [row for row in material.rows if "raw" in row.variants]
+    found = {row.name: _properties(material.first_of_ledger(row, "raw", SHOWN)["smiles"]) for row in drawn}
     reference = found[drawn[0].name]
     size = (11, 0.9 + 0.5 * len(drawn))
     figure, axes = plt.subplots(len(drawn), len(DESCRIPTORS), figsize=size, sharex="col", sharey="col", squeeze=False)
@@ -52,17 +51,14 @@ def properties_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.
         valid = np.isfinite(found[row.name][:, 0]).sum()
         note = f"{valid} of {len(found[row.name])}"
         axes[line, -1].text(1.03, 0.4, note, transform=axes[line, -1].transAxes, fontsize=7, va="center")
-    title = f"{dataset}: properties of raw samples (outline: {drawn[0].name}; right: strictly valid of those drawn)"
+    shown = f"outline: {drawn[0].name}; right: strictly valid of those drawn"
+    title = f"{material.benchmark}: properties of raw samples ({shown})"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def _properties(ledger: Path) -> np.ndarray:
-    """[N, 5] descriptors of the first samples of a ledger; NaN for those that are not strictly valid."""
-    try:
-        smiles = pd.read_csv(ledger, usecols=["smiles"], nrows=SHOWN)["smiles"]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{ledger} cannot be read ({error}). Score its samples again.") from error
+def _properties(smiles: pd.Series) -> np.ndarray:
+    """[N, 5] descriptors of samples; NaN for those that are not strictly valid."""
     missing = (np.nan,) * len(DESCRIPTORS)
     return np.array([_descriptors(text) if isinstance(text, str) else missing for text in smiles], float)
 
@@ -73,23 +69,21 @@ def _descriptors(smiles: str) -> tuple[float, ...]:
         return descriptors(Chem.MolFromSmiles(smiles))
 
 
-def reconstruction_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+def reconstruction_figure(material: Material) -> plt.Figure:
     """Share of test molecules that an autoencoder reconstructs within an RMSD, given their graphs; one line per row.
 
     Of all test molecules: a line ends below 100 % by those that could not be encoded or decoded. Dotted: the same with
     the codes of other molecules, what the graph alone gives. Of every training seed.
     """
-    drawn = [row for row in rows if row.autoencoder]
+    drawn = [row for row in material.rows if row.autoencoder]
     if not drawn:
-        raise UserError(f"No row of {dataset} has an autoencoder, so there is no reconstruction to draw.")
+        raise UserError(f"No row of {material.benchmark} has an autoencoder, so there is no reconstruction to draw.")
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharex=True, sharey=True)
     for row in drawn:
-        for _, folder in training_folders(results, dataset, row):
-            measured = read_json(folder / "reconstruction.json")
+        for file in material.trained(row, RECONSTRUCTION):
+            measured = read_json(file)
             if "quantiles" not in measured:
-                raise UserError(
-                    f"{folder / 'reconstruction.json'} is of an older version. Delete it and make it again."
-                )
+                raise UserError(f"{file} is of an older version. Delete it and make it again.")
             exact = 100 * measured["values"]["exact_match_2d"]
             for axis, name in zip(axes, ("rmsd_heavy", "rmsd_all"), strict=True):
                 for quantiles, style in ((name, LINE_STYLES[0]), (f"{name}_shuffled", LINE_STYLES[2])):
@@ -106,6 +100,6 @@ def reconstruction_figure(dataset: str, rows: list[TableRow], results: Path) -> 
         axis.set_xticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
     axes[0].set_ylabel("% of test molecules")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=7)
-    title = f"{dataset}: reconstruction of test molecules (dotted: with the codes of others)"
+    title = f"{material.benchmark}: reconstruction of test molecules (dotted: with the codes of others)"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure

@@ -1,7 +1,5 @@
 """Drawings of samples and of paths between codes: the graph flat, and the geometry as it stands in the file."""
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,8 +11,8 @@ from latent3d.data.molecules.molecules import ELEMENTS, Molecule
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.data.molecules.rdkit import canonical_smiles, to_rdkit
-from latent3d.reporting.material import sample_folders, training_folders
-from latent3d.reporting.rows import TableRow
+from latent3d.reporting.catalogue import INTERPOLATION
+from latent3d.reporting.material import Material
 
 COLUMNS = 6
 COLOURS = {1: "#DDDDDD", 6: "#444444", 7: "#0072B2", 8: "#D55E00", 9: "#009E73"}
@@ -24,12 +22,12 @@ OTHER_COLOUR = "#CC79A7"
 _RADII = {1: 0.25}
 
 
-def samples_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+def samples_figure(material: Material) -> plt.Figure:
     """The first samples of every generated row, not chosen: graph above, geometry below; failures by their reason."""
-    drawn = [row for row in rows if row.stages or row.samples_of] or rows[:1]
+    drawn = [row for row in material.rows if row.stages or row.samples_of] or material.rows[:1]
     figure, axes = plt.subplots(2 * len(drawn), COLUMNS, figsize=(1.6 * COLUMNS, 3.1 * len(drawn)), squeeze=False)
     for number, row in enumerate(drawn):
-        molecules = read_parquet(sample_folders(results, dataset, row, "raw")[0] / "samples.parquet")
+        molecules = material.first_samples(row, "raw", COLUMNS)
         for column in range(COLUMNS):
             flat, solid = axes[2 * number, column], axes[2 * number + 1, column]
             _prepare(flat, solid)
@@ -42,21 +40,20 @@ def samples_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Fig
             _draw(flat, solid, molecule, status, _view(molecule))
         perceived = "" if molecules.bonds_known[:COLUMNS].all() else ", bonds perceived"
         axes[2 * number, 0].set_title(f"{row.name}, raw{perceived}", loc="left")
-    figure.suptitle(f"{dataset}: the first {COLUMNS} samples, not chosen", x=0.01, ha="left", fontsize=10)
+    figure.suptitle(f"{material.benchmark}: the first {COLUMNS} samples, not chosen", x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def interpolation_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+def interpolation_figure(material: Material) -> plt.Figure:
     """What lies on the straight path between the codes of two held-out molecules, A and B, for pairs that were drawn.
 
     Framed: the molecules themselves. Between them the decoded frames, from the code of A to that of B; `= A` and `= B`
     mark the graphs that are theirs. A frame that cannot be decoded says why. Of the first training seed.
     """
-    drawn = [row for row in rows if row.interpolation]
+    drawn = [row for row in material.rows if row.interpolation]
     if not drawn:
-        raise UserError(f"No row of {dataset} can interpolate, so there is no such figure to draw.")
-    folders = {row.name: next(folder for _, folder in training_folders(results, dataset, row)) for row in drawn}
-    strips = {name: read_parquet(folder / "interpolation.parquet") for name, folder in folders.items()}
+        raise UserError(f"No row of {material.benchmark} can interpolate, so there is no such figure to draw.")
+    strips = {row.name: read_parquet(material.trained(row, INTERPOLATION)[0]) for row in drawn}
     lines = [(row, pair) for row in drawn for pair in strips[row.name].table["pair"].unique()]
     columns = max(int((strips[row.name].table["pair"] == pair).sum()) for row, pair in lines)
     figure, axes = plt.subplots(2 * len(lines), columns, figsize=(1.25 * columns, 2.7 * len(lines)), squeeze=False)
@@ -79,7 +76,7 @@ def interpolation_figure(dataset: str, rows: list[TableRow], results: Path) -> p
                 label = " ".join([f"{100 * line.place:.0f} %", *(f"= {name}" for name in same)])
             flat.set_title(label, fontweight="normal", fontsize=8)
         axes[2 * number, 0].text(0.04, 0.95, row.name, transform=axes[2 * number, 0].transAxes, fontsize=7, va="top")
-    title = f"{dataset}: straight paths between the codes of test molecules, not chosen"
+    title = f"{material.benchmark}: straight paths between the codes of test molecules, not chosen"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 

@@ -1,6 +1,6 @@
 """Figures of a dataset by name; here: bars of quality and of comparisons, sweeps and training curves."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,13 +11,9 @@ from matplotlib.patches import Patch
 from latent3d.base.errors import UserError
 from latent3d.evaluation.quantity import header
 from latent3d.evaluation.registry import AUTOENCODER, QUALITY
-from latent3d.reporting.cost_figure import cost_quality_figure
-from latent3d.reporting.distribution_figures import properties_figure, reconstruction_figure
-from latent3d.reporting.drawings import interpolation_figure, samples_figure
-from latent3d.reporting.energy_figures import energy_figure, relaxation_figure
-from latent3d.reporting.material import stage_file
+from latent3d.reporting.material import Material
 from latent3d.reporting.rows import TableRow
-from latent3d.reporting.style import LINE_STYLES, colour, save
+from latent3d.reporting.style import LINE_STYLES, colour
 from latent3d.reporting.tables import autoencoder_table, quality_table
 
 PANELS = ("legacy_molecule_stability", "legacy_validity", "strict_validity", "valid_unique_novel")
@@ -27,55 +23,25 @@ COMPARED = ("ldm3dg_atom_stability", "ldm3dg_molecule_stability", "molecule_stab
 RECONSTRUCTED = ("exact_match_2d", "rmsd_heavy", "rmsd_all", "rmsd_heavy_shuffled")
 
 
-def make_figure(
-    name: str, dataset: str, rows: list[TableRow], results: Path, out: Path, published: pd.DataFrame | None = None
-) -> None:
-    """Draw the figure `name` (one of config.FIGURES, `sweep` or `comparison`) to `out` (.svg), and a PNG beside it.
-
-    `published` is the table of published numbers, for the figures that show some.
-
-    Raises:
-        UserError: a measurement is missing or unreadable.
-    """
-    if name == "cost_quality":
-        save(cost_quality_figure(dataset, rows, results, published), out)
-        return
-    makers = {
-        "quality": quality_figure,
-        "energy": energy_figure,
-        "relaxation": relaxation_figure,
-        "properties": properties_figure,
-        "samples": samples_figure,
-        "interpolation": interpolation_figure,
-        "reconstruction": reconstruction_figure,
-        "training": training_figure,
-        "sweep": sweep_figure,
-        "comparison": comparison_figure,
-    }
-    save(makers[name](dataset, rows, results), out)
-
-
-def quality_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+def quality_figure(material: Material) -> plt.Figure:
     """Bars of stability and validity of every row."""
-    return _bars_figure(f"{dataset}: quality of samples", PANELS, "% of requested samples", dataset, rows, results)
+    return _bars_figure(material, "quality of samples", PANELS, "% of requested samples")
 
 
-def comparison_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+def comparison_figure(material: Material) -> plt.Figure:
     """Bars of several kinds of stability of some rows."""
-    return _bars_figure(f"{dataset}: stability of samples", COMPARED, "% of samples", dataset, rows, results)
+    return _bars_figure(material, "stability of samples", COMPARED, "% of samples")
 
 
-def _bars_figure(
-    title: str, panels: tuple[str, ...], of: str, dataset: str, rows: list[TableRow], results: Path
-) -> plt.Figure:
+def _bars_figure(material: Material, title: str, panels: tuple[str, ...], of: str) -> plt.Figure:
     """Bars per row: raw solid, after MMFF94 light; whiskers: standard deviation over seeds; dashes: the first row."""
-    table = quality_table(dataset, rows, results).set_index(["row", "geometry"])
+    rows, table = material.rows, _quality(material).set_index(["row", "geometry"])
     figure, axes = plt.subplots(1, len(panels), figsize=(11, 1.2 + 0.42 * len(rows)), sharey=True)
     for axis, panel in zip(axes, panels, strict=True):
         column = next(quantity.column for quantity in QUALITY if quantity.name == panel)
         for line, row in enumerate(rows):
-            for geometry in row.variants:
-                _bar(axis, line, row, geometry, table.loc[(row.name, geometry)], column)
+            for variant in row.variants:
+                _bar(axis, line, row, variant, table.loc[(row.name, variant)], column)
         if (rows[0].name, "raw") in table.index:
             axis.axvline(table.loc[(rows[0].name, "raw"), column], color="black", lw=0.8, ls="--", zorder=0)
         axis.set(title=header(column).split(" (")[0], xlabel=of, xlim=(0, 112))
@@ -87,14 +53,18 @@ def _bars_figure(
         Patch(facecolor="#55555555", hatch="////", label="after MMFF94"),
     ]
     figure.legend(handles=handles, loc="outside lower right", ncols=2)
-    figure.suptitle(f"{title} (dashed: {rows[0].name}, raw)", x=0.01, ha="left", fontsize=10)
+    figure.suptitle(f"{material.benchmark}: {title} (dashed: {rows[0].name}, raw)", x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def _bar(axis: Axes, line: int, row: TableRow, geometry: str, values: pd.Series, column: str) -> None:
+def _quality(material: Material) -> pd.DataFrame:
+    return quality_table(replace(material, published=None))
+
+
+def _bar(axis: Axes, line: int, row: TableRow, variant: str, values: pd.Series, column: str) -> None:
     mean, std = values[column], values[f"{column}_std"]
-    light = {"alpha": 0.4, "hatch": "////"} if geometry == "mmff" else {}
-    offset = 0.0 if len(row.variants) == 1 else {"raw": -0.2, "mmff": 0.2}[geometry]
+    light = {"alpha": 0.4, "hatch": "////"} if variant != "raw" else {}
+    offset = 0.0 if len(row.variants) == 1 else {"raw": -0.2}.get(variant, 0.2)
     if np.isnan(mean):
         axis.text(1, line + offset, "not measured", va="center", fontsize=7, color="#777777")
         return
@@ -106,17 +76,17 @@ def _bar(axis: Axes, line: int, row: TableRow, geometry: str, values: pd.Series,
     )
 
 
-def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+def sweep_figure(material: Material) -> plt.Figure:
     """Quality over the last of the varied settings: one line per row and combination of the others; bars: std.
 
     The rows that are varied stand in as filled marks, with the settings that they have. Where autoencoders were trained
     anew, what they reconstruct stands below.
     """
+    rows, table = material.rows, _quality(material).set_index("row")
     *others, swept = rows[0].settings
-    table = quality_table(dataset, rows, results).set_index("row")
     quantities = [quantity for name in PANELS for quantity in QUALITY if quantity.name == name]
     if rows[0].autoencoder:
-        reconstruction = autoencoder_table(dataset, rows, results).set_index("row")
+        reconstruction = autoencoder_table(material).set_index("row")
         table = table.join(reconstruction.drop(columns=table.columns, errors="ignore"))
         quantities += [quantity for name in RECONSTRUCTED for quantity in AUTOENCODER if quantity.name == name]
     lines_of_panels = len(quantities) // len(PANELS)
@@ -147,19 +117,20 @@ def sweep_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figur
             axis.set_xscale("log")
     axes.flat[0].set_ylabel("% of requested samples")
     figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
-    figure.suptitle(f"{dataset}: quality over {swept} (filled: the rows of the tables)", x=0.01, ha="left", fontsize=10)
+    title = f"{material.benchmark}: quality over {swept} (filled: the rows of the tables)"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def training_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Figure:
+def training_figure(material: Material) -> plt.Figure:
     """Training loss over steps: one panel per row and stage, one line per training seed."""
     panels: dict[tuple[str, str], TableRow] = {}
-    for row in rows:
+    for row in material.rows:
         for stage, trained_by in row.stages.items():
             if trained_by == row.name or (trained_by, stage) not in panels:
                 panels[trained_by, stage] = row
     if not panels:
-        raise UserError(f"No row of {dataset} has a trained stage, so there is no training figure to draw.")
+        raise UserError(f"No row of {material.benchmark} has a trained stage, so there is no training figure to draw.")
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     figure, axes = plt.subplots(lines, columns, figsize=(3.6 * columns, 2.6 * lines), squeeze=False)
@@ -167,8 +138,10 @@ def training_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Fi
         axis.set_visible(False)
     for axis, ((_, stage), row) in zip(axes.flat, panels.items(), strict=False):
         axis.set(title=f"{row.name}: {stage}", xlabel="step", ylabel="loss")
-        for number, seed in enumerate(row.train_seeds):
-            log = pd.read_csv(stage_file(results, dataset, row, stage, seed, ".log.csv"))
+        for number, (seed, file) in enumerate(
+            zip(row.train_seeds, material.of_stage(row, stage, ".log.csv"), strict=True)
+        ):
+            log = pd.read_csv(file)
             style = LINE_STYLES[number % len(LINE_STYLES)]
             axis.plot(
                 log["step"],
@@ -183,5 +156,5 @@ def training_figure(dataset: str, rows: list[TableRow], results: Path) -> plt.Fi
                 axis.set_yscale("log")
         if len(row.train_seeds) > 1:
             axis.legend(fontsize=7)
-    figure.suptitle(f"{dataset}: training", x=0.01, ha="left", fontsize=10)
+    figure.suptitle(f"{material.benchmark}: training", x=0.01, ha="left", fontsize=10)
     return figure

@@ -1,16 +1,16 @@
 
 // The gallery: choosers, small drawings, verdicts, and the viewer, which is unpacked when the gallery comes into view.
 const gallery = JSON.parse(document.getElementById("gallery-data").textContent);
-const choosers = ["dataset", "row", "geometry"].map((name) => document.getElementById(`choose-${name}`));
+const choosers = ["benchmark", "row", "geometry"].map((name) => document.getElementById(`choose-${name}`));
 const [samplesBox, viewerBox, verdictsBox] = ["samples", "viewer", "verdicts"].map((id) => document.getElementById(id));
 const colourOf = (element) => gallery.colours[element] ?? gallery.other;
 let viewer = null; // a promise of 3Dmol's viewer, once it has been asked for
 let chosen = 0;
 
 const options = () => {
-  const [dataset, row] = choosers.map((chooser) => chooser.value);
-  const rows = gallery.datasets[dataset] ?? {};
-  return [gallery.datasets, rows, rows[row] ?? {}];
+  const [benchmark, row] = choosers.map((chooser) => chooser.value);
+  const rows = gallery.benchmarks[benchmark] ?? {};
+  return [gallery.benchmarks, rows, rows[row] ?? {}];
 };
 const samples = () => options()[2][choosers[2].value] ?? [];
 

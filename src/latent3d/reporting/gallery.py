@@ -19,10 +19,11 @@ from latent3d.base.errors import UserError
 from latent3d.base.layout import ENERGIES
 from latent3d.calculations.energies_file import read_energies
 from latent3d.data.molecules.molecules import ELEMENTS, Molecule
-from latent3d.data.molecules.parquet import iterate_parquet
 from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.evaluation.registry import FAMILIES
 from latent3d.reporting.drawings import COLOURS, OTHER_COLOUR, principal_axes
+from latent3d.reporting.material import Material
+from latent3d.reporting.rows import TableRow
 
 SHOWN = 12
 """Samples of each row: the first of the first training and sampling seed."""
@@ -47,15 +48,15 @@ VERDICTS = {
 """What is said of each sample: label and tooltip."""
 
 
-def gallery(results: Path, folders: dict[str, dict[str, dict[str, Path]]]) -> dict[str, Any]:
-    """What the page needs to draw: `folders` are those of dataset, row and geometry, relative to `results`."""
+def gallery(benchmarks: list[Material]) -> dict[str, Any]:
+    """What the page needs to draw."""
     return {
         "verdicts": {key: {"label": label, "tip": tip} for key, (label, tip) in VERDICTS.items()},
         "colours": {ELEMENTS[number]: colour for number, colour in COLOURS.items()},
         "other": OTHER_COLOUR,
-        "datasets": {
-            dataset: {row: dict(_geometries(results, of_row)) for row, of_row in rows.items()}
-            for dataset, rows in folders.items()
+        "benchmarks": {
+            material.benchmark: {row.name: dict(_variants(material, row)) for row in material.rows}
+            for material in benchmarks
         },
     }
 
@@ -79,12 +80,12 @@ def viewer() -> dict[str, str]:
     }
 
 
-def _geometries(results: Path, folders: dict[str, Path]) -> Iterator[tuple[str, list[dict]]]:
-    """Geometry and its first samples. A sample is turned alike in all of them, so that they can be compared."""
+def _variants(material: Material, row: TableRow) -> Iterator[tuple[str, list[dict]]]:
+    """Variant and its first samples. A sample is turned alike in all of them, so that they can be compared."""
     axes: dict[int, np.ndarray] = {}
-    for geometry, folder in folders.items():
-        molecules = next(iterate_parquet(results / folder / "samples.parquet", SHOWN))
-        judged = _facts(results / folder, len(molecules))
+    for variant in row.variants:
+        molecules = material.first_samples(row, variant, SHOWN)
+        judged = _facts(material, row, variant)
         samples = []
         for number, (molecule, facts) in enumerate(zip(molecules, judged, strict=True)):
             finite = len(molecule) > 0 and bool(np.isfinite(molecule.positions).all())
@@ -94,7 +95,7 @@ def _geometries(results: Path, folders: dict[str, Path]) -> Iterator[tuple[str, 
                 molecule, status = perceive_bonds(molecule)
                 facts |= {} if status == "ok" else {"bonds": ["none can be perceived", False]}
             samples.append({"facts": facts, **(_drawable(molecule, axes[number]) if finite else _NOTHING)})
-        yield geometry, samples
+        yield variant, samples
 
 
 _NOTHING: dict[str, list] = {"elements": [], "positions": [], "bonds": []}
@@ -114,15 +115,13 @@ def _drawable(molecule: Molecule, axes: np.ndarray) -> dict[str, list]:
     }
 
 
-def _facts(folder: Path, count: int) -> list[dict[str, list]]:
+def _facts(material: Material, row: TableRow, variant: str) -> list[dict[str, list]]:
     """Of each of the first samples: by key of VERDICTS the text, and whether it is good (None: neither)."""
-    try:
-        ledger = pd.read_csv(folder / "ledger.csv", nrows=count)
-    except (OSError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{folder / 'ledger.csv'} cannot be read ({error}). Score its samples again.") from error
-    energies: list[dict] = [{}] * count
-    if (folder / ENERGIES).is_file():
-        energies = read_energies(folder / ENERGIES).iloc[:count].to_dict("records")
+    ledger = material.first_of_ledger(row, variant, SHOWN)
+    energies: list[dict] = [{}] * len(ledger)
+    file = material.of_samples(row, variant, ENERGIES)[0]
+    if file.is_file():
+        energies = read_energies(file).iloc[: len(ledger)].to_dict("records")
     lines = zip(ledger.to_dict("records"), energies, strict=True)
     return [
         {"index": [str(line["sample_index"]), None]}

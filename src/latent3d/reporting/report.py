@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,160 +12,150 @@ import pandas as pd
 from markupsafe import Markup
 
 from latent3d.base.errors import UserError
-from latent3d.base.files import read_json, write_text
+from latent3d.base.files import write_text
+from latent3d.base.layout import MEASURES, SAMPLES
+from latent3d.data.parquet import read_metadata
 from latent3d.evaluation.energy.energies import CALCULATIONS
-from latent3d.reporting.catalogue import FIGURES, SWEEP, TABLES
+from latent3d.reporting.catalogue import SWEEP, Entry
 from latent3d.reporting.gallery import SHOWN, gallery, viewer
+from latent3d.reporting.material import Material
 from latent3d.reporting.report_tables import failure_matrix, layout
+from latent3d.reporting.sets import Sets
 
 HERE = Path(__file__).parent
 FAILURES = {
-    "quality": "Not strictly valid, or without an energy",
+    None: "Not strictly valid, or without an energy",
     "single_point": "GFN2-xTB single point",
     "relaxation": "GFN2-xTB relaxation",
     "strain": "MMFF94s strain",
     "md_mmff": "MMFF94s dynamics",
     "md_gfn2": "GFN2-xTB dynamics",
 }
+"""Headings, by calculation; None for the samples themselves."""
 
 
-def write_report(files: list[Path], results: Path, datasets: list[str], out: Path) -> None:
-    """Write the report on the datasets' tables and figures: `files`, and no others that may lie beside them.
+@dataclass(frozen=True)
+class Chapter:
+    """A benchmark: what its tables and figures are made of, and their entries by name, the main table first."""
 
-    `results` is the folder with the measurements that they were made of.
+    material: Material
+    tables: Mapping[str, Entry]
+    figures: Mapping[str, Entry]
+
+    @property
+    def name(self) -> str:
+        """Of the benchmark."""
+        return self.material.benchmark
+
+
+def write_report(files: list[Path], chapters: list[Chapter], out: Path) -> None:
+    """Write the report on the benchmarks' tables and figures: `files`, and no others that may lie beside them.
 
     Raises:
-        UserError: a file is missing, or a dataset has no table of quality among them.
+        UserError: a file is missing, or a benchmark's main table is not among them.
     """
     for file in files:
         if not file.is_file():
             raise UserError(f"{file} does not exist. Make it first: it is a target of the workflow.")
     given = {file.name: file for file in files}
-    qualities = {dataset: _quality_table(given, dataset) for dataset in datasets}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    folders = {dataset: _first_folders(dataset, quality) for dataset, quality in qualities.items()}
+    names = [chapter.name for chapter in chapters]
     page = environment.get_template("report.html.jinja").render(
         css=Markup((HERE / "report.css").read_text()),
         javascript=Markup((HERE / "report.js").read_text() + (HERE / "gallery.js").read_text()),
-        datasets=[_dataset(given, results, dataset, datasets, qualities[dataset]) for dataset in datasets],
-        gallery=_script_data(gallery(results, folders)),
+        benchmarks=[_benchmark(chapter, given, names) for chapter in chapters],
+        gallery=_script_data(gallery([chapter.material for chapter in chapters])),
         shown=SHOWN,
         viewer=viewer(),
-        **_provenance(results, qualities),
+        **_provenance(chapters),
     )
     write_text(out, page)
 
 
-def _quality_table(files: dict[str, Path], dataset: str) -> pd.DataFrame:
-    name = _table_file("quality", dataset)
-    if name not in files:
-        raise UserError(f"{name} is not among the report's files. Give it as well.")
-    return _read_table(files[name])
-
-
-def _dataset(files: dict[str, Path], results: Path, dataset: str, datasets: list[str], quality: pd.DataFrame) -> dict:
-    """Everything the template shows of one dataset."""
-    paths = {name: files.get(_table_file(name, dataset)) for name in TABLES}
-    tables = {name: _read_table(path) for name, path in paths.items() if path is not None}
+def _benchmark(chapter: Chapter, given: Mapping[str, Path], names: list[str]) -> dict[str, Any]:
+    """Everything the template shows of one benchmark."""
+    material = chapter.material
     return {
-        "name": dataset,
-        "subset": quality["subset"].iloc[0],
-        "rows": list(quality["row"].unique()),
+        "name": chapter.name,
+        "subset": material.subset,
+        "rows": [row.name for row in material.rows],
         "tables": [
-            {
-                "name": name,
-                "title": TABLES[name].title,
-                "short": TABLES[name].title.split(" ")[0].strip(","),
-                **layout(table),
-            }
-            for name, table in tables.items()
-            if len(table)
+            {"name": name, "title": entry.title, "short": entry.title.split(" ")[0].strip(","), **layout(table)}
+            for name, entry in chapter.tables.items()
+            if (table := _table(chapter, name, given)) is not None and len(table)
         ],
         "figures": [
-            {"title": FIGURES.get(name, SWEEP).title.format(figure=name.replace("_", " ")), "data": _data_uri(path)}
-            for name, path in _figures(files, dataset, datasets).items()
+            {"title": _title(chapter, name), "data": _data_uri(path)}
+            for name, path in _figures(chapter, given, names).items()
         ],
-        "failures": _failures(results, dataset, quality),
+        "failures": _failures(material),
     }
 
 
-def _figures(files: dict[str, Path], dataset: str, datasets: list[str]) -> dict[str, Path]:
-    """Figures of a dataset by name: the known ones in their order, then those of sweeps."""
+def _table(chapter: Chapter, name: str, given: Mapping[str, Path]) -> pd.DataFrame | None:
+    """A table, if it is among the files; the main one must be."""
+    main = name == next(iter(chapter.tables))
+    file = Path(chapter.material.layout.table(None if main else name, chapter.name)).name
+    if file not in given:
+        if main:
+            raise UserError(f"{file} is not among the report's files. Give it as well.")
+        return None
+    try:
+        return pd.read_csv(given[file], dtype={"training_seeds": str, "sampling_seeds": str, "n_per_seed": str})
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{given[file]} is not a readable table ({error}). Delete it and make it again.") from error
+
+
+def _figures(chapter: Chapter, given: Mapping[str, Path], names: list[str]) -> dict[str, Path]:
+    """Figures of a benchmark by name: those of its task in their order, then those of sweeps and comparisons."""
     found = {}
-    for file, path in files.items():
-        of = [name for name in datasets if file.startswith("fig_") and file.endswith(f"_{name}.svg")]
-        if of and max(of, key=len) == dataset:
-            found[file.removeprefix("fig_").removesuffix(f"_{dataset}.svg")] = path
-    order = {name: place for place, name in enumerate(FIGURES)}
+    for file, path in given.items():
+        of = [name for name in names if file.startswith("fig_") and file.endswith(f"_{name}.svg")]
+        if of and max(of, key=len) == chapter.name:
+            found[file.removeprefix("fig_").removesuffix(f"_{chapter.name}.svg")] = path
+    order = {name: place for place, name in enumerate(chapter.figures)}
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
 
 
-def _table_file(name: str, dataset: str) -> str:
-    return f"table_{dataset}.csv" if name == "quality" else f"table_{name}_{dataset}.csv"
+def _title(chapter: Chapter, figure: str) -> str:
+    return chapter.figures.get(figure, SWEEP).title.format(figure=figure.replace("_", " "))
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, dtype={"training_seeds": str, "sampling_seeds": str, "n_per_seed": str})
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a readable table ({error}). Delete it and make it again.") from error
-
-
-def _first_folders(dataset: str, quality: pd.DataFrame) -> dict[str, dict[str, Path]]:
-    """By row and geometry: the folder of the first training and sampling seed, relative to results."""
-    folders: dict[str, dict[str, Path]] = {}
-    for line in quality.to_dict("records"):
-        folders.setdefault(line["row"], {})[line["geometry"]] = _folders(dataset, line)[0]
-    return folders
-
-
-def _folders(dataset: str, line: dict) -> list[Path]:
-    """Folders of all sets of samples behind a line of the table of quality, relative to results."""
-    return [
-        Path(dataset, line["row"], f"train{train}", f"sample{sample}", line["geometry"])
-        for train in line["training_seeds"].split()
-        for sample in line["sampling_seeds"].split()
-    ]
-
-
-def _failures(results: Path, dataset: str, quality: pd.DataFrame) -> list[dict]:
+def _failures(material: Material) -> list[dict[str, Any]]:
     """Failures by reason over all seeds, of every kind that was asked for: one matrix of rows and reasons each."""
-    lines: dict[str, list[tuple[str, str, int, dict[str, int]]]] = {kind: [] for kind in FAILURES}
-    for line in quality.to_dict("records"):
-        measured = [read_json(results / folder / "metrics.json") for folder in _folders(dataset, line)]
-        requested = sum(m["n_requested"] for m in measured)
-        where = line["row"], line["geometry"]
-        lines["quality"].append((*where, requested, _total(m["failures"] for m in measured)))
-        for kind in CALCULATIONS:
-            counts = [m["counts"].get(f"{kind}_asked", 0) for m in measured]
-            asked = requested if kind == CALCULATIONS[0] else sum(counts)
-            if asked and any(m.get("energy_failures") for m in measured):
-                failures = _total(m["energy_failures"].get(kind, {}) for m in measured)
-                lines[kind].append((*where, asked, failures))
+    lines: dict[str | None, list[tuple[str, str, int, dict[str, int]]]] = {kind: [] for kind in FAILURES}
+    for row, variant, sets in material.all_sets():
+        for kind in FAILURES:
+            if asked := _asked(sets, kind):
+                failures = {reason: count for reason, count in sets.failures(kind).items() if count}
+                lines[kind].append((row.name, variant, asked, failures))
     return [{"title": FAILURES[kind], **failure_matrix(of_kind)} for kind, of_kind in lines.items() if of_kind]
 
 
-def _total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for of_one in counts:
-        total.update(of_one)
-    return {reason: count for reason, count in total.items() if count and reason != "ok"}
+def _asked(sets: Sets, calculation: str | None) -> int:
+    """Of how many samples a calculation was asked for; all get a single point, where energies were measured."""
+    if calculation not in (None, CALCULATIONS[0]):
+        return sum(sets.count(f"{calculation}_asked"))
+    return sum(sets.count("requested")) if calculation is None or "gfn2_success" in sets.measured else 0
 
 
-def _provenance(results: Path, qualities: dict[str, pd.DataFrame]) -> dict:
+def _provenance(chapters: list[Chapter]) -> dict[str, Any]:
     """Package versions, each once, and the hash of every samples file behind the tables."""
     versions: dict[str, set[str]] = {}
     files = []
-    for dataset, quality in qualities.items():
-        for line in quality.to_dict("records"):
-            for folder in _folders(dataset, line):
-                origin = read_json(results / folder / "metrics.json").get("provenance", {})
-                files.append({"path": folder / "samples.parquet", "sha256": origin.get("samples_sha256", "")})
-                energies = origin.get("energies", {}).get("versions", {})
-                for package, version in (origin.get("versions", {}) | energies).items():
-                    versions.setdefault(package, set()).add(version)
+    for chapter in chapters:
+        material = chapter.material
+        for row in material.rows:
+            for variant in row.variants:
+                for file in material.of_samples(row, variant, MEASURES):
+                    origin = read_metadata(file).get("provenance", {})
+                    path = file.with_name(SAMPLES).relative_to(material.layout.root)
+                    files.append({"path": path, "sha256": origin.get("samples_sha256", "")})
+                    energies = (origin.get("energies") or {}).get("versions", {})
+                    for package, version in (origin.get("versions", {}) | energies).items():
+                        versions.setdefault(package, set()).add(version)
     return {"files": files, "versions": {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())}}
 
 

@@ -36,13 +36,36 @@ class TableRow(BaseModel):
     settings: dict[str, Any] = {}
 
 
+class ShownBenchmark(BaseModel):
+    """A benchmark of the report, with the rows of its tables."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    task: str
+    rows: list[TableRow]
+
+
 def parse_rows(text: str) -> list[TableRow]:
     """Read the JSON list behind `--rows`.
 
     Raises:
         UserError: it is not JSON, or not a list of rows.
     """
+    return _parse(TypeAdapter(list[TableRow]), text, "--rows is not a JSON list of rows")
+
+
+def parse_benchmark(text: str) -> ShownBenchmark:
+    """Read the JSON behind `--benchmark` of the report.
+
+    Raises:
+        UserError: it is not JSON, or not a benchmark.
+    """
+    return _parse(TypeAdapter(ShownBenchmark), text, "--benchmark is not JSON with name, task and rows")
+
+
+def _parse(adapter: TypeAdapter[Any], text: str, mistake: str) -> Any:
     try:
-        return TypeAdapter(list[TableRow]).validate_python(json.loads(text))
+        return adapter.validate_python(json.loads(text))
     except (json.JSONDecodeError, ValidationError) as error:
-        raise UserError(f"--rows is not a JSON list of rows: {' '.join(str(error).split())}") from error
+        raise UserError(f"{mistake}: {' '.join(str(error).split())}") from error

@@ -1,43 +1,23 @@
-"""Tables: one line per row and geometry, mean and standard deviation over training and sampling seeds.
+"""Tables: one line per row and variant, mean and standard deviation over training and sampling seeds.
 
-Made of measurements alone (metrics.json, reconstruction.json, run.json). A failed row keeps its line.
+Made of measurements alone (measures.parquet, reconstruction.json, run.json). A failed row keeps its line.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from latent3d.base.files import atomic_path, read_json
 from latent3d.evaluation.energy.energies import CALCULATIONS
 from latent3d.evaluation.quantity import Quantity
 from latent3d.evaluation.registry import AUTOENCODER, DISTRIBUTION, ENERGY, FAMILIES, QUALITY
-from latent3d.reporting.material import describe_subset, sample_folders, stage_file, training_folders
+from latent3d.reporting.catalogue import RECONSTRUCTION
+from latent3d.reporting.material import Material
 from latent3d.reporting.published import published_distances, published_values
 from latent3d.reporting.rows import TableRow
-
-
-def make_table(
-    name: str, dataset: str, rows: list[TableRow], results: Path, published: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """The table `name` (one of config.TABLES) of a dataset.
-
-    Raises:
-        UserError: a measurement is missing or unreadable.
-    """
-    if name in ("quality", "distribution"):
-        maker = quality_table if name == "quality" else distribution_table
-        return maker(dataset, rows, results, published)
-    makers = {
-        "energy": energy_table,
-        "autoencoder": autoencoder_table,
-        "cost": cost_table,
-    }
-    return makers[name](dataset, rows, results)
+from latent3d.reporting.sets import Sets, join_failures, mean_and_std, one_or_all
 
 
 def write_table(path: Path | str, table: pd.DataFrame) -> None:
@@ -46,179 +26,126 @@ def write_table(path: Path | str, table: pd.DataFrame) -> None:
         table.to_csv(temporary, index=False, float_format="%.6g")
 
 
-def mean_and_std(quantity: Quantity, values: Iterable[float | None]) -> dict[str, float]:
-    """Mean over the seeds and sample standard deviation (NaN for one seed) as `_std`; NaN unless all have the value."""
-    found = np.array([np.nan if value is None else value for value in values], float) * quantity.scale
-    complete = len(found) > 0 and bool(np.isfinite(found).all())
-    columns = {quantity.column: float(found.mean()) if complete else np.nan}
-    if quantity.spread:
-        columns[f"{quantity.column}_std"] = float(found.std(ddof=1)) if complete and len(found) > 1 else np.nan
-    return columns
-
-
-def quality_table(
-    dataset: str, rows: list[TableRow], results: Path, published: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def quality_table(material: Material) -> pd.DataFrame:
     """Stability, validity, uniqueness, novelty, PoseBusters and geometry, failures by reason, published values.
 
-    Metrics in metrics.json that the registry does not know follow as they are, by name.
+    Measures that the registry does not know follow as they are, by name.
     """
-    lines = []
-    for row, geometry, measured in _measurements(dataset, rows, results):
-        line = _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
-        line |= _columns([*QUALITY, *_unknown(measured)], measured)
-        line["failures"] = join_failures(Counter(), *(m["failures"] for m in measured))
-        if published is not None and geometry in row.published:
-            line |= published_values(published, row.published[geometry])
-        lines.append(line)
-    return _beside(pd.DataFrame(lines))
+
+    def columns(sets: Sets) -> dict[str, Any]:
+        return {**sets.columns([*QUALITY, *sets.unknown()]), "failures": join_failures(sets.failures())}
+
+    return measured_table(material, columns, published_values)
 
 
-def distribution_table(
-    dataset: str, rows: list[TableRow], results: Path, published: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def distribution_table(material: Material) -> pd.DataFrame:
     """Distances of scalar properties to the training molecules, size-matched and not; FCD, similarity, unseen parts."""
+    return measured_table(material, lambda sets: sets.columns(DISTRIBUTION), published_distances)
+
+
+def energy_table(material: Material) -> pd.DataFrame:
+    """GFN2-xTB energies, relaxations, MMFF94s strain, survival in dynamics; how many samples got what, failures."""
+
+    def columns(sets: Sets) -> dict[str, Any]:
+        asked = {f"n_{name}": one_or_all(sets.count(f"{name}_asked")) for name in CALCULATIONS[1:]}
+        failures = {name: join_failures(sets.failures(name)).replace("; ", ", ") for name in CALCULATIONS}
+        failed = "; ".join(f"{name}: {reasons}" for name, reasons in failures.items() if reasons)
+        return {**asked, **sets.columns(ENERGY), "failures": failed}
+
+    return measured_table(material, columns)
+
+
+def measured_table(
+    material: Material,
+    columns: Callable[[Sets], dict[str, Any]],
+    published: Callable[[pd.DataFrame, str], dict[str, Any]] | None = None,
+) -> pd.DataFrame:
+    """One line per row and variant: what it is, what `columns` makes of its measures, what `published` puts beside."""
     lines = []
-    for row, geometry, measured in _measurements(dataset, rows, results):
-        line = _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
-        line |= _columns(DISTRIBUTION, measured)
-        if published is not None and geometry in row.published:
-            line |= published_distances(published, row.published[geometry])
+    for row, variant, sets in material.all_sets():
+        line = _identity(material, row, variant, sets.count("requested")) | columns(sets)
+        if published and material.published is not None and variant in row.published:
+            line |= published(material.published, row.published[variant])
         lines.append(line)
     return _beside(pd.DataFrame(lines))
 
 
-def _measurements(
-    dataset: str, rows: list[TableRow], results: Path
-) -> Iterator[tuple[TableRow, str, list[dict[str, Any]]]]:
-    """Row, geometry, and metrics.json of all its sets of samples."""
-    for row in rows:
-        for geometry in row.variants:
-            yield (
-                row,
-                geometry,
-                [read_json(f / "metrics.json") for f in sample_folders(results, dataset, row, geometry)],
-            )
-
-
-def _columns(quantities: list[Quantity], measured: list[dict[str, Any]]) -> dict[str, float]:
-    columns: dict[str, float] = {}
-    for quantity in quantities:
-        columns |= mean_and_std(quantity, [m["values"].get(quantity.name) for m in measured])
-    return columns
-
-
-def _unknown(measured: list[dict[str, Any]]) -> list[Quantity]:
-    """Measured quantities that the registry does not know: a new metric needs no change here."""
-    known = {quantity.name for family in FAMILIES.values() for quantity in family}
-    return [Quantity(name) for name in sorted({name for m in measured for name in m["values"]} - known)]
-
-
-def energy_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
-    """GFN2-xTB energies, relaxations, MMFF94s strain, survival in dynamics; how many samples got what, failures."""
-    lines = []
-    for row, geometry, measured in _measurements(dataset, rows, results):
-        line = _identity(dataset, results, row, geometry, [m["n_requested"] for m in measured])
-        for name in CALCULATIONS[1:]:
-            line[f"n_{name}"] = _one_or_all(m["counts"].get(f"{name}_asked", 0) for m in measured)
-        line |= _columns(ENERGY, measured)
-        line["failures"] = "; ".join(
-            f"{name}: {reasons.replace('; ', ', ')}"
-            for name in CALCULATIONS
-            if (reasons := join_failures(Counter(), *(m["energy_failures"].get(name, {}) for m in measured)))
-        )
-        lines.append(line)
-    return pd.DataFrame(lines)
-
-
-def autoencoder_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
+def autoencoder_table(material: Material) -> pd.DataFrame:
     """Reconstruction of held-out molecules, mean and standard deviation over training seeds.
 
-    Of `n_test` molecules, `n_encoded` have codes; geometries are of those, less `n_failed_geometry`.
+    Of `n_test` molecules, `n_encoded` have latents; geometries are of those, less `n_failed_geometry`.
     """
+    known = {quantity.name for family in FAMILIES.values() for quantity in family}
     lines = []
-    for row in rows:
+    for row in material.rows:
         if not row.autoencoder:
             continue
-        measured = [read_json(f / "reconstruction.json") for _, f in training_folders(results, dataset, row)]
-        line = {
+        measured = [read_json(file) for file in material.trained(row, RECONSTRUCTION)]
+        line: dict[str, Any] = {
             "row": row.name,
-            "dataset": dataset,
-            "subset": describe_subset(results, dataset),
-            "n_test": _one_or_all(m["n"] for m in measured),
-            "n_encoded": _one_or_all(m["n_encoded"] for m in measured),
-            "n_failed_geometry": _one_or_all(m["n_failed_geometry"] for m in measured),
-            "training_seeds": _one_or_all(row.train_seeds),
+            "dataset": material.benchmark,
+            "subset": material.subset,
+            "n_test": one_or_all(m["n"] for m in measured),
+            "n_encoded": one_or_all(m["n_encoded"] for m in measured),
+            "n_failed_geometry": one_or_all(m["n_failed_geometry"] for m in measured),
+            "training_seeds": one_or_all(row.train_seeds),
         }
-        line |= _columns([*AUTOENCODER, *_unknown(measured)], measured)
+        unknown = sorted({name for m in measured for name in m["values"]} - known)
+        for quantity in [*AUTOENCODER, *map(Quantity, unknown)]:
+            line |= mean_and_std(quantity, [m["values"].get(quantity.name) for m in measured])
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def cost_table(dataset: str, rows: list[TableRow], results: Path) -> pd.DataFrame:
+def cost_table(material: Material) -> pd.DataFrame:
     """Weights, training time by stage (autoencoders included), time per sampled molecule, peak memory, device.
 
     `parameters` counts all numbers in the weights files: what was learned, and the constants kept with it (mean
-    and scale of the codes). Stages that rows share were trained once and count for each. A row with `samples_of`
+    and scale of the latents). Stages that rows share were trained once and count for each. A row with `samples_of`
     counts its own work alone, e.g. embedding graphs: what it starts from costs what the row of that name says.
     """
-    lines = []
-    for row in rows:
-        if row.submission:
-            continue
-        stages = [
-            {stage: read_json(stage_file(results, dataset, row, stage, seed, ".run.json")) for stage in row.stages}
-            for seed in row.train_seeds
-        ]
-        samplings = _sampling_runs(results, dataset, row, "raw")
-        relaxations = _sampling_runs(results, dataset, row, "mmff") if "mmff" in row.variants else []
-        runs = [run for training in stages for run in training.values()] + [run for run, _ in samplings]
-        line = _identity(dataset, results, row, None, [n for _, n in samplings])
-        line["parameters"] = sum(run.get("parameters") or 0 for run in stages[0].values()) or None
-        line["training_steps"] = sum(run.get("steps") or 0 for run in stages[0].values()) or None
-        if row.stages:
-            line |= mean_and_std(
-                Quantity("training_total", "s", "down"), [sum(r["seconds"] for r in t.values()) for t in stages]
-            )
-        for stage in row.stages:
-            line |= mean_and_std(Quantity(f"training_{stage}", "s", "down"), [t[stage]["seconds"] for t in stages])
-        for name, timed in (("sampling", samplings), ("mmff", relaxations)):
-            line |= mean_and_std(
-                Quantity(f"{name}_per_molecule", "s", "down"), [run["seconds"] / n for run, n in timed if n]
-            )
-        line["peak_memory_mb"] = max((run.get("peak_memory_mb") or 0 for run in runs), default=None)
-        on_gpu = [run["peak_gpu_memory_mb"] for run in runs if "peak_gpu_memory_mb" in run]
-        if on_gpu:
-            line["peak_gpu_memory_mb"] = max(on_gpu)
-        line["device"] = "; ".join(dict.fromkeys(run.get("device") or "cpu" for run in runs))
-        lines.append(line)
-    return pd.DataFrame(lines)
+    return pd.DataFrame([_cost(material, row) for row in material.rows if not row.submission])
 
 
-def join_failures(total: Counter[str], *counts: Mapping[str, int]) -> str:
-    """`reason count` of all sets of samples together, most frequent first."""
-    for count in counts:
-        total.update({reason: number for reason, number in count.items() if reason != "ok" and number})
-    return "; ".join(f"{reason} {number}" for reason, number in sorted(total.items(), key=lambda x: (-x[1], x[0])))
+def _cost(material: Material, row: TableRow) -> dict[str, Any]:
+    trainings, samplings = material.stage_runs(row), material.sampling_runs(row, "raw")
+    runs = [run for training in trainings for run in training.values()] + samplings
+    line = _identity(material, row, None, [one["samples"] for run in samplings for one in run["by_seed"].values()])
+    line["parameters"] = sum(run.get("parameters") or 0 for run in trainings[0].values()) or None
+    line["training_steps"] = sum(run.get("steps") or 0 for run in trainings[0].values()) or None
+
+    def seconds(name: str, values: list[float]) -> dict[str, float]:
+        return mean_and_std(Quantity(name, "s", "down"), values)
+
+    if row.stages:
+        line |= seconds("training_total", [sum(run["seconds"] for run in training.values()) for training in trainings])
+    for stage in row.stages:
+        line |= seconds(f"training_{stage}", [training[stage]["seconds"] for training in trainings])
+    for variant in dict.fromkeys(variant for of_row in material.rows for variant in of_row.variants):
+        timed = material.sampling_runs(row, variant) if variant in row.variants else []
+        by_seed = [one for run in timed for one in run["by_seed"].values() if one["samples"]]
+        name = "sampling" if variant == "raw" else variant
+        line |= seconds(f"{name}_per_molecule", [one["seconds"] / one["samples"] for one in by_seed])
+    # Of all processes.
+    line["peak_memory_mb"] = max((run.get("peak_memory_mb") or 0 for run in runs), default=None)
+    on_gpu = [run["peak_gpu_memory_mb"] for run in runs if "peak_gpu_memory_mb" in run]
+    if on_gpu:
+        line["peak_gpu_memory_mb"] = max(on_gpu)
+    line["device"] = "; ".join(dict.fromkeys(run.get("device") or "cpu" for run in runs))
+    return line
 
 
-def _identity(
-    dataset: str, results: Path, row: TableRow, geometry: str | None, requested: list[int]
-) -> dict[str, object]:
+def _identity(material: Material, row: TableRow, variant: str | None, requested: list[int]) -> dict[str, Any]:
     """What every line says about itself. `n_per_seed` is the number of requested samples of each set."""
     return {
         "row": row.name,
-        **({"geometry": geometry} if geometry else {}),
-        "dataset": dataset,
-        "subset": describe_subset(results, dataset),
-        "n_per_seed": _one_or_all(requested),
-        "training_seeds": _one_or_all(row.train_seeds),
-        "sampling_seeds": _one_or_all(row.sample_seeds),
+        **({"geometry": variant} if variant else {}),
+        "dataset": material.benchmark,
+        "subset": material.subset,
+        "n_per_seed": one_or_all(requested),
+        "training_seeds": one_or_all(row.train_seeds),
+        "sampling_seeds": one_or_all(row.sample_seeds),
     }
-
-
-def _one_or_all(values: Iterable[object]) -> str:
-    return " ".join(str(value) for value in dict.fromkeys(values))
 
 
 def _beside(table: pd.DataFrame) -> pd.DataFrame:
@@ -227,11 +154,3 @@ def _beside(table: pd.DataFrame) -> pd.DataFrame:
     for name in [name for name in table.columns if name.endswith("_published")]:
         columns.insert(columns.index(name.removesuffix("_published") + "_std") + 1, name)
     return table[columns]
-
-
-def _sampling_runs(results: Path, dataset: str, row: TableRow, geometry: str) -> list[tuple[dict, int]]:
-    """run.json and number of requested samples of every set of samples."""
-    return [
-        (read_json(folder / "run.json"), pq.read_metadata(folder / "samples.parquet").num_rows)
-        for folder in sample_folders(results, dataset, row, geometry)
-    ]
