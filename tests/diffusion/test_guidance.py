@@ -59,6 +59,18 @@ def test_a_linear_energy_moves_a_gaussian_by_its_closed_form(sampler, weight):
     assert drawn.std().item() == pytest.approx(STD, rel=0.03)
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_errors_of_the_gradient_at_pure_noise_are_not_blown_up(objective):
+    class Imperfect(ExactGaussian):
+        def forward(self, x, t, condition=None):
+            return super().forward(x, t) + 0.02 * x
+
+    model = Denoiser(Imperfect(objective, "cosine"), objective, "cosine", limit=8)
+    guided = RegressorGuided(model, lambda x0, t, condition: 2 * x0.squeeze(1), 1.0)
+    x, t = draws(10)[0](), torch.ones(10)
+    assert torch.equal(guided.predict_x0(x, t), model.predict_x0(x, t))  # alpha is zero but for rounding
+
+
 def left(t):
     """Variance of x_0 given x_t."""
     level = NoiseLevel.at("cosine", t)

@@ -63,8 +63,8 @@ class RegressorGuided:
 
     Dhariwal & Nichol 2021 (eq. 14) with E = -log p(c | x_t); Bao et al. 2022 (EEGSDE) with the square error of a
     regressor; x_0^ = (x + sigma^2 score) / alpha (Tweedie). The energy sees the prediction x_0^, and t, since
-    p(c | x_t) is the broader the less x_t says of x_0. The gradient is taken through the model. At pure noise
-    (alpha = 0) the division is held at `MIN_ALPHA`, and nothing is guided.
+    p(c | x_t) is the broader the less x_t says of x_0. The gradient is taken through the model. At pure noise, where
+    the gradient is zero but for errors of the model and so is alpha, nothing is guided.
     """
 
     def __init__(self, model: PredictsX0, energy: Energy, weight: float) -> None:
@@ -78,5 +78,5 @@ class RegressorGuided:
             x0 = self.model.predict_x0(x, t, condition)
             (gradient,) = torch.autograd.grad(self.energy(x0, t, condition).sum(), x)
         level = NoiseLevel.at(self.schedule, t, x.dim())
-        scale = self.weight * level.sigma**2 / level.alpha.clamp(min=MIN_ALPHA)
+        scale = torch.where(level.alpha > MIN_ALPHA, self.weight * level.sigma**2 / level.alpha, 0)
         return (x0.detach() - scale * gradient).clamp(-self.limit, self.limit)
