@@ -31,6 +31,20 @@ def test_lines_come_every_ten_seconds_and_at_the_end(capsys, monkeypatch):
     assert [line.split(",")[0] for line in lines] == ["bonds: 2/3 (67 %)", "bonds: 3/3 (100 %)"]
 
 
+def test_what_is_found_finished_does_not_count_for_the_rate(capsys):
+    shown = Progress("edm", 1000, "samples")
+    shown.found(900)
+    shown.show(900, force=True)
+    time.sleep(0.2)
+    shown.estimate(910)
+    shown.show(910, force=True)
+    found, estimate, line = capsys.readouterr().err.splitlines()
+    assert found == "edm: 900/1000 samples (90 %)"
+    assert re.fullmatch(r"edm: 1000 samples, about [2-9] s", estimate)  # 100 of them, 10 in a bit over 0.2 s
+    rate = re.fullmatch(r"edm: 910/1000 samples \(91 %\), (.*) samples/s, . s left", line)[1]
+    assert 10 < float(rate) <= 50
+
+
 def test_without_a_label_nothing_is_printed(capsys):
     shown = Progress("", 3)
     shown.estimate(1)
@@ -41,7 +55,7 @@ def test_without_a_label_nothing_is_printed(capsys):
 
 def test_no_work_is_done_at_once(capsys):
     Progress("bonds", 0, "molecules").end()
-    assert capsys.readouterr().err == "bonds: 0/0 molecules (0 %), 0.0 molecules/s, 0 s left\n"
+    assert capsys.readouterr().err == "bonds: 0/0 molecules (0 %)\n"
 
 
 def test_the_whole_cost_is_said_once(capsys):

@@ -14,7 +14,7 @@ class Progress:
         label: begins every line; nothing is printed if it is empty.
         total: amount of work.
         unit: of the amounts, in the plural; none if empty.
-        start: what an earlier attempt has done: part of the amounts, not of the rate.
+        start: what an earlier attempt is known to have done: part of the amounts, not of the rate.
     """
 
     def __init__(self, label: str, total: float, unit: str = "", start: float = 0) -> None:
@@ -26,6 +26,10 @@ class Progress:
     def rate(self, done: float) -> float:
         """Work per second of this attempt."""
         return (done - self._start) / max(time.monotonic() - self._began, 1e-9)
+
+    def found(self, amount: float) -> None:
+        """So much of the work turns out to be an earlier attempt's, too."""
+        self._start += amount
 
     def estimate(self, done: float) -> None:
         """Say once, when the first part is done, what there is to do: `edm: 1000 samples, about 40 s`."""
@@ -40,12 +44,11 @@ class Progress:
         if not self._label or (now - self._shown < EVERY and not force):
             return
         self._shown = now
-        rate = self.rate(done)
         share = f"{_number(done)}/{_number(self._total)}{self._unit} ({100 * done / max(self._total, 1):.0f} %)"
-        speed = f"{rate:.{int(rate < 100)}f}{self._unit}/s"
-        left = f"{duration((self._total - done) / max(rate, 1e-9))} left"
-        said = ", ".join(part for part in (share, note, speed, left) if part)
-        print(f"{self._label}: {said}", file=sys.stderr, flush=True)
+        said = [share, note]
+        if (rate := self.rate(done)) > 0:
+            said += [f"{rate:.{int(rate < 100)}f}{self._unit}/s", f"{duration((self._total - done) / rate)} left"]
+        print(f"{self._label}: {', '.join(filter(None, said))}", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Print the last line."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from latent3d.base.chunks import FinishedChunks
+from latent3d.base.progress import duration
 from latent3d.base.run import versions
 from latent3d.base.workers import Outcome, Workers, run_task
 from latent3d.calculations.stages import EXPENSIVE, SINGLE_POINT, Stage, Subject, obstacle, unpaired_electrons
@@ -228,10 +229,9 @@ def print_estimate(sets: Sequence[MoleculeSet], files: int, processes: int) -> N
             done = f" ({asked - count} of them done before)" if count < asked else ""
             parts.append(f"{asked} {stage.name}{done}")
         seconds += sum(stage.estimate(one.molecules.atom_counts[rows]) for one, rows in zip(sets, to_do, strict=True))
-    duration = f"{seconds / processes:.0f} s" if seconds < 100 * processes else f"{seconds / processes / 60:.0f} min"
     print(
         f"energy: {sum(len(molecules.rows) for molecules in sets)} samples in {files} files: "
-        f"{', '.join(parts) or 'nothing to compute'}; about {duration} on {processes} free cores",
+        f"{', '.join(parts) or 'nothing to compute'}; about {duration(seconds / processes)} on {processes} free cores",
         file=sys.stderr,
         flush=True,
     )

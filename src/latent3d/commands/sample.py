@@ -129,14 +129,16 @@ def _draw(sampling: Sampling, chunks: list[pd.DataFrame], shard: tuple[int, int]
     for number in chosen:
         lines = chunks[number]
         finished, name = kept[lines["seed"].iloc[0]], _name(lines)
-        if name not in finished:
+        done += len(lines)
+        if name in finished:
+            progress.found(len(lines))
+        else:
             began = time.monotonic()
             generate = generate or _generator(sampling)
             samples = generate(lines.reset_index(drop=True))
             seconds = time.monotonic() - began
             finished.save(name, (samples, seconds))
-        done += len(lines)
-        progress.estimate(done)
+            progress.estimate(done)
         progress.show(done)
         yield finished.load(name)
 
