@@ -1,6 +1,6 @@
 """Fit the constants of the model Hessian to GFN2-xTB Hessians, and tell how near it comes.
 
-LATENT3D_MIRROR=... python benchmarks/model_hessian.py
+LATENT3D_MIRROR=... PYTHONPATH=tools python benchmarks/model_hessian.py
 
 60 training molecules of QM9 and 40 drug-like ones of at most 34 atoms, at their GFN2 minima. The fit minimises the mean
 square of ln(ratio), where the ratios are the generalised eigenvalues of the true and the model Hessian: all 1 for a
