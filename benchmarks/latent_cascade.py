@@ -24,12 +24,13 @@ from latent3d.base.files import atomic_path
 from latent3d.base.run import Run, resolve_device
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.diffusion.streams import CHUNK, Streams
+from latent3d.graphs.graph_batches import Graphs
 from latent3d.graphs.molecular_graphs import canonical_graph
 from latent3d.plan import Row, hyperparameters, system_defaults
 from latent3d.systems.latent3d import fitting
 from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.models import load_geometry, load_guided_prior, load_topology
-from latent3d.systems.latent3d.topology import encode_graphs
+from latent3d.systems.latent3d.topology import decode_graphs, encode_graphs
 from latent3d.training.ema import ema_update
 from latent3d.training.optimizer import adamw, gradient_clip
 from latent3d.training.weights import write_weights
@@ -141,10 +142,10 @@ def sampling(folder: Path, device: str, count: int, h: dict[str, Any]) -> pd.Dat
     def chunk(start: int) -> None:
         streams = Streams.of(0, range(start, start + CHUNK[device]), device)
         z_2d = timed("z_2d", lambda: prior_2d.draw(streams, steps, sampler))
-        molecules = timed("graphs from z_2d", lambda: topology.decode(z_2d).molecules())
+        molecules = timed("graphs from z_2d", lambda: decode_graphs(topology, z_2d))
         graphs = timed("canonical order (RDKit)", lambda: [canonical_graph(molecule) for molecule in molecules])
         usable = [i for i, graph in enumerate(graphs) if graph is not None]
-        found = [graphs[i] for i in usable]
+        found = Graphs.of(graphs[i] for i in usable)
         condition = timed("z_2d of the graphs", lambda: encode_graphs(topology, found).to(device))
         z_3d = timed("z_3d", lambda: prior_3d.draw(streams.take(usable), steps, sampler, condition))
         timed("coordinates from z_3d", lambda: decode_conformers(geometry, found, z_3d, h["decodings"]))

@@ -29,9 +29,10 @@ import torch
 from latent3d.base.files import atomic_path
 from latent3d.base.run import Run
 from latent3d.data.datasets.qm9 import MIRROR_VARIABLE
+from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.diffusion.points import PointCondition, PointNetwork, eps_loss
-from latent3d.graphs.point_clouds import PointCloudBatch, centre, read_clouds
+from latent3d.graphs.point_clouds import PointCloudBatch, PointClouds, read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import EGNN, GNN, PAIRS_AT_ONCE
 from latent3d.plan import Row, hyperparameters
@@ -46,16 +47,15 @@ KINDS = {"edm": EGNN, "geoldm": EGNN, "gdm": GNN, "graphldm": GNN}
 STEPS = 1000  # of the chain
 
 
-def molecules(count: int) -> PointCloudBatch:
+def molecules(count: int) -> PointClouds:
     """`count` molecules of QM9's sizes."""
     if os.environ.get(MIRROR_VARIABLE):
         data = read_parquet(Path(os.environ[MIRROR_VARIABLE], "qm9", "qm9_geometries.parquet"))
         return read_clouds(data.take(np.random.default_rng(0).permutation(len(data))[:count]), ELEMENTS)[0]
-    generator = torch.Generator().manual_seed(0)
-    counts = (torch.randn(count, generator=generator) * 3 + 18).round().clamp(5, 27).long()
-    mask = torch.arange(int(counts.max())) < counts[:, None]
-    x = centre(2 * torch.randn(*mask.shape, 3, generator=generator), mask)
-    return PointCloudBatch(x, torch.randint(0, 5, mask.shape, generator=generator) * mask, mask, ELEMENTS)
+    rng = np.random.default_rng(0)
+    counts = rng.normal(18, 3, count).round().clip(5, 27).astype(int)
+    random = [Molecule(rng.choice(ELEMENTS, n), 2 * rng.normal(size=(n, 3))) for n in counts]
+    return read_clouds(from_list(random), ELEMENTS)[0]
 
 
 def networks(system: str, device: str) -> tuple[torch.nn.ModuleList, PointNetwork, Callable[..., torch.Tensor]]:
@@ -90,11 +90,8 @@ def measure(system: str, plain: bool, device: str, count: int, repeats: int) -> 
             if isinstance(module, EGNN | GNN):
                 compile_layers(*module.layers)
     clouds = molecules(count).to(device)
-    sizes, rows = clouds.sizes.cpu().numpy(), torch.arange(count)
-    batches = [
-        clouds.take(part.to(device), int(sizes[part].max()))
-        for part in parts(rows, sizes, None if plain else PAIRS_AT_ONCE[device])
-    ]
+    at_once = None if plain else PAIRS_AT_ONCE[device]
+    batches = [clouds.padded(part) for part in parts(torch.arange(count), clouds.sizes, at_once)]
     optimizer = torch.optim.AdamW(trained.parameters(), lr=1e-4, amsgrad=True, fused=True)
     generator = torch.Generator().manual_seed(0)
 

@@ -8,7 +8,7 @@ from asking import asked
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import from_list
 from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
-from latent3d.graphs.molecular_graphs import read_conformers
+from latent3d.graphs.conformers import read_conformers
 from latent3d.nets.alignment import rotation_matrix
 from latent3d.plan import Row, hyperparameters
 from latent3d.systems import Context, oneshot
@@ -27,8 +27,9 @@ def conformers(from_smiles):
 
 def autoencoder(conformers, latent=32, width=64):
     torch.manual_seed(0)
-    places, heavy = conformers.batch.mask.shape[1], max(graph.heavy for graph in conformers.graphs)
-    return OneShotAutoencoder(AtomClasses.of(conformers.graphs), places, heavy, latent, width, 2, 4, 0.01, 10.0)
+    graphs = conformers.graphs
+    places, heavy = int(graphs.sizes.max()), int(graphs.heavy().sizes.max())
+    return OneShotAutoencoder(AtomClasses.of(graphs), places, heavy, latent, width, 2, 4, 0.01, 10.0)
 
 
 def smiles_of(molecule):
@@ -37,60 +38,59 @@ def smiles_of(molecule):
 
 
 def test_classes_and_bonds_make_the_molecules_they_came_from(conformers):
-    kinds, batch = AtomClasses.of(conformers.graphs), conformers.batch
+    kinds, batch = AtomClasses.of(conformers.graphs), conformers.graphs.padded()
     assert (7, 1) in kinds.kinds and (8, -1) in kinds.kinds and (9, 0) in kinds.kinds
     classes = kinds.read(batch, batch.mask.shape[1] + 3)
     assert (classes[:, -3:] == ABSENT).all()
     assert ((classes[:, :-3] != ABSENT) == batch.mask).all()
     bonds = torch.nn.functional.pad(batch.orders, (0, 3, 0, 3)).numpy()
-    x = torch.nn.functional.pad(conformers.positions, (0, 0, 0, 3)).numpy()
-    for row, graph in enumerate(conformers.graphs):
+    x = torch.nn.functional.pad(conformers.positions.padded(), (0, 0, 0, 3)).numpy()
+    for row, expected in enumerate(conformers.molecules()):
         made = kinds.molecule(classes[row].numpy(), bonds[row], x[row])
-        expected = graph.to_molecule(conformers.positions[row, : len(graph)].numpy())
         for name in ("atomic_numbers", "formal_charges", "bonds", "bond_orders", "positions"):
             assert np.array_equal(getattr(made, name), getattr(expected, name)), name
 
 
 def test_codes_do_not_turn_with_the_molecule_and_know_its_hand(conformers):
-    model, batch, x = autoencoder(conformers).eval(), conformers.batch, conformers.positions
+    model, batch, x = autoencoder(conformers).eval(), conformers.graphs.padded(), conformers.positions.padded()
     turn = rotation_matrix(torch.randn(1, 4, generator=torch.Generator().manual_seed(1)))[0]
     with torch.no_grad():
-        z, turned, mirrored = (model.encode(batch, y) for y in (x, x @ turn.T, conformers.mirrored))
+        z, turned, mirrored = (model.encode(batch, y) for y in (x, x @ turn.T, conformers.mirrored.padded()))
     assert ((turned - z).norm(dim=1) / z.norm(dim=1)).max() < 1e-4
     assert (mirrored - z)[SMILES.index("C[C@H](O)F")].norm() > 10 * (turned - z).norm(dim=1).max()
 
 
 def test_overfits_a_few_molecules_and_decodes_them_whole(conformers):
     model, generator = autoencoder(conformers), torch.Generator().manual_seed(0)
+    batch = conformers.graphs.padded(), conformers.positions.padded()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     for _ in range(400):
-        losses = model(conformers.batch, conformers.positions, generator)
+        losses = model(*batch, generator)
         optimizer.zero_grad()
         losses["loss"].backward()
         optimizer.step()
     assert losses["exact"] == 1
     model.eval()
-    molecules, x = model.decode(model.encode(conformers.batch, conformers.positions))
+    molecules, x = model.decode(model.encode(*batch))
     assert x.shape == (len(SMILES), model.places, 3)
-    for molecule, graph, true in zip(molecules, conformers.graphs, conformers.positions, strict=True):
-        expected = graph.to_molecule(true[: len(graph)].numpy())
+    for molecule, expected in zip(molecules, conformers.molecules(), strict=True):
         assert smiles_of(molecule) == smiles_of(expected)
         distances = [np.linalg.norm(p[:, None] - p[None], axis=-1) for p in (molecule.positions, expected.positions)]
         assert np.abs(distances[0] - distances[1]).mean() < 0.15
 
 
 def test_the_loss_sees_every_part(conformers):
-    model, batch = autoencoder(conformers).eval(), conformers.batch
+    model, batch, x = autoencoder(conformers).eval(), conformers.graphs.padded(), conformers.positions.padded()
 
     def found(x):
         return model(batch, x, torch.Generator().manual_seed(0))
 
-    parts = found(conformers.positions)
+    parts = found(x)
     places = parts["rmsd2"] + parts["frames"] + 4 * parts["distances"]
     expected = parts["atoms"] + parts["bonds"] + 10 * places + 0.01 * parts["kl"]
     assert parts["loss"].item() == pytest.approx(expected.item())
     assert all(parts[name] > 0 for name in ("atoms", "bonds", "rmsd2", "frames", "distances", "kl"))
-    assert found(2 * conformers.positions)["rmsd2"] > 2 * parts["rmsd2"]
+    assert found(2 * x)["rmsd2"] > 2 * parts["rmsd2"]
 
 
 def test_from_training_to_samples(dataset, tmp_path):

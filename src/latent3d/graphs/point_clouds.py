@@ -1,4 +1,4 @@
-"""Molecules as padded point clouds: positions and elements, no bonds. What models in atom space see and make."""
+"""Molecules as point clouds: positions and elements, no bonds. What models in atom space see and make."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ import torch
 
 from latent3d.base.errors import UserError
 from latent3d.data.molecules.molecules import Molecule, Molecules
+from latent3d.graphs.ragged import RaggedTensor, Rows
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,6 @@ class PointCloudBatch:
         """[M] number of atoms."""
         return self.mask.sum(1)
 
-    def take(self, rows: torch.Tensor, width: int) -> "PointCloudBatch":
-        """Some of the molecules, padded to `width` atoms."""
-        return replace(
-            self,
-            positions=self.positions[rows, :width],
-            types=self.types[rows, :width],
-            mask=self.mask[rows, :width],
-        )
-
     def to(self, device: str) -> "PointCloudBatch":
         """The same on a device."""
         return replace(
@@ -58,6 +50,32 @@ class PointCloudBatch:
         return torch.tensor(self.elements, device=self.types.device)[self.types] * self.mask
 
 
+@dataclass(frozen=True)
+class PointClouds:
+    """M molecules as flat arrays: `positions` [N, 3] and `types` [N] uint8 of each (see `PointCloudBatch`)."""
+
+    positions: RaggedTensor
+    types: RaggedTensor
+    elements: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """[M] number of atoms."""
+        return self.positions.counts
+
+    def to(self, device: str) -> "PointClouds":
+        """The same on a device."""
+        return replace(self, positions=self.positions.to(device), types=self.types.to(device))
+
+    def padded(self, rows: Rows | None = None) -> PointCloudBatch:
+        """The molecules at `rows` (all without) as a batch on the same device."""
+        positions, types = self.positions.padded(rows), self.types.padded(rows).long()
+        return PointCloudBatch(positions, types, self.positions.mask(rows), self.elements)
+
+
 def elements_of(molecules: Molecules) -> tuple[int, ...]:
     """The atomic numbers that occur, ascending.
 
@@ -69,23 +87,19 @@ def elements_of(molecules: Molecules) -> tuple[int, ...]:
     return tuple(int(number) for number in np.unique(molecules.atomic_numbers))
 
 
-def read_clouds(molecules: Molecules, elements: tuple[int, ...]) -> tuple[PointCloudBatch, np.ndarray]:
-    """PointCloudBatch of the molecules that have atoms, finite positions and known elements; and their rows [M]."""
+def read_clouds(molecules: Molecules, elements: tuple[int, ...]) -> tuple[PointClouds, np.ndarray]:
+    """The molecules that have atoms, finite positions and known elements; and their rows [M]."""
     foreign = ~np.isin(molecules.atomic_numbers, elements)
     unplaced = ~np.isfinite(molecules.positions).all(axis=1)
     rows = np.flatnonzero((molecules.atom_counts > 0) & ~molecules.any_atom(foreign | unplaced))
     chosen = molecules.take(rows)
-    counts = chosen.atom_counts
-    molecule, atom = chosen.molecule_of_atom, np.arange(len(chosen.atomic_numbers))
-    atom -= chosen.atom_offsets[molecule]
-    shape = len(rows), int(counts.max(initial=1))
-    mask, types = np.zeros(shape, bool), np.zeros(shape, np.int64)
-    positions = np.zeros((*shape, 3), np.float32)
-    mask[molecule, atom] = True
-    types[molecule, atom] = np.searchsorted(elements, chosen.atomic_numbers)
-    positions[molecule, atom] = chosen.positions
-    centred = centre(torch.from_numpy(positions).double(), torch.from_numpy(mask)).float()
-    return PointCloudBatch(centred, torch.from_numpy(types), torch.from_numpy(mask), tuple(elements)), rows
+    positions = chosen.positions.astype(np.float64)
+    if len(rows):
+        sums = np.add.reduceat(positions, chosen.atom_offsets[:-1], axis=0)
+        positions -= (sums / chosen.atom_counts[:, None])[chosen.molecule_of_atom]
+    flat = positions.astype(np.float32), np.searchsorted(elements, chosen.atomic_numbers).astype(np.uint8)
+    ragged = (RaggedTensor(torch.from_numpy(values), chosen.atom_offsets) for values in flat)
+    return PointClouds(*ragged, tuple(elements)), rows
 
 
 def to_molecules(clouds: PointCloudBatch) -> list[Molecule]:

@@ -8,7 +8,7 @@ them is SE(3)-invariant and knows the hand of a molecule.
 import torch
 from torch import nn
 
-from latent3d.graphs.molecular_graphs import GraphBatch
+from latent3d.graphs.graph_batches import GraphBatch
 from latent3d.nets.graph_embedding import GraphEmbedding
 from latent3d.nets.precision import full_precision
 from latent3d.nets.transformer import TransformerBlock, padding_bias

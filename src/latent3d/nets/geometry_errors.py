@@ -2,7 +2,7 @@
 
 import torch
 
-from latent3d.graphs.molecular_graphs import GraphBatch
+from latent3d.graphs.graph_batches import GraphBatch
 from latent3d.nets.conformer_encoder import NEAR_PATH, local_positions
 
 

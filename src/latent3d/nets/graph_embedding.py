@@ -3,9 +3,10 @@
 import torch
 from torch import nn
 
-from latent3d.graphs.molecular_graphs import MAX_PATH, RING_SIZES, GraphBatch
+from latent3d.graphs.graph_batches import MAX_PATH, GraphBatch
+from latent3d.graphs.molecular_graphs import RING_SIZES
 
-MAX_NUMBER, MAX_CHARGE, MAX_VALENCE = 100, 16, 8
+MAX_NUMBER, MAX_CHARGE, MAX_VALENCE = 100, 8, 8
 
 
 class GraphEmbedding(nn.Module):
@@ -18,7 +19,7 @@ class GraphEmbedding(nn.Module):
     def __init__(self, width: int, pair_width: int, labels: int = 0) -> None:
         super().__init__()
         self.number = nn.Embedding(MAX_NUMBER, width)
-        self.charge = nn.Embedding(MAX_CHARGE, width)
+        self.charge = nn.Embedding(2 * MAX_CHARGE, width)
         self.valence = nn.Embedding(MAX_VALENCE + 1, width)
         self.hydrogens = nn.Embedding(6, width)
         self.rings = nn.Linear(len(RING_SIZES), width)
@@ -36,7 +37,7 @@ class GraphEmbedding(nn.Module):
         hydrogens = ((bonded * is_hydrogen[:, None]).sum(-1) + implicit).clamp(0, 5)
         node = (
             self.number(graphs.numbers.long())
-            + self.charge(graphs.charges.long())
+            + self.charge(graphs.charges.long() + MAX_CHARGE)
             + self.valence(graphs.valences.long().clamp(max=MAX_VALENCE))
             + self.hydrogens(hydrogens)
             + self.rings(graphs.rings.float())
@@ -46,6 +47,5 @@ class GraphEmbedding(nn.Module):
         if hidden is not None:
             node = node.masked_fill(hidden[..., None], 0)
         if self.label is not None:
-            node = node + self.label(graphs.parents)
-        kind = graphs.orders.long() + 4 * graphs.aromatic.long() + 8 * graphs.conjugated.long()
-        return node, self.bond(kind) + self.path(graphs.paths.long())
+            node = node + self.label(graphs.parents.long())
+        return node, self.bond(graphs.kinds.long()) + self.path(graphs.paths.long())

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.graphs.molecular_graphs import GraphBatch
+from latent3d.graphs.graph_batches import GraphBatch
 from latent3d.nets.gaussian import GaussianCode, draw, kl_divergence
 from latent3d.nets.self_supervision import SelfSupervision, View
 

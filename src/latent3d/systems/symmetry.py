@@ -3,8 +3,7 @@
 import torch
 from torch import nn
 
-from latent3d.graphs.conformers import encode_conformers
-from latent3d.graphs.molecular_graphs import Conformers
+from latent3d.graphs.conformers import Conformers, encode_conformers
 
 
 def relative_change(z: torch.Tensor, changed: torch.Tensor) -> torch.Tensor:
@@ -18,5 +17,5 @@ def encode_turned(model: nn.Module, conformers: Conformers, turn: torch.Tensor) 
     A mirror image has its hydrogens labelled anew: a label means the same in both.
     """
     improper = bool(torch.det(turn) < 0)
-    positions = conformers.mirrored @ -turn.T if improper else conformers.positions @ turn.T
+    positions = conformers.mirrored.values @ -turn.T if improper else conformers.positions.values @ turn.T
     return encode_conformers(model, conformers, positions=positions)

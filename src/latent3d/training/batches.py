@@ -3,6 +3,19 @@
 import numpy as np
 import torch
 
+PAIRS_AT_ONCE = {"cpu": 2**18, "cuda": 2**20}
+"""Pairs of atoms that autoencoders of graphs or conformers are trained on at once: up to 1.5 GB and 6 GB with the
+largest networks. The batches of all presets but `default` on a processor have fewer where molecules are QM9's."""
+
+
+def pairs_at_once(sizes: np.ndarray, batch_size: int, device: str) -> int | None:
+    """The bound on the parts of batches (see `loop.train`) for molecules of these sizes; None where none is needed.
+
+    What a loss compares within a batch (self-supervision) it then compares within a part.
+    """
+    bound = PAIRS_AT_ONCE[device]
+    return None if min(batch_size, len(sizes)) * int(sizes.max()) ** 2 <= bound else bound
+
 
 class Batches:
     """Shuffled epochs, cut into batches of molecules of similar size so that little is spent on padding.

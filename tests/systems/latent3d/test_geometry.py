@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from latent3d.data.molecules.molecules import from_list
-from latent3d.graphs.conformers import encode_conformers
-from latent3d.graphs.molecular_graphs import GraphBatch, read_conformers
+from latent3d.graphs.conformers import encode_conformers, read_conformers
+from latent3d.graphs.graph_batches import GraphBatch, Graphs
 from latent3d.nets.conformer_encoder import invariant_features, pair_distances
 from latent3d.nets.geometry_errors import frame_aligned_error, near_pairs
 from latent3d.systems.latent3d import sampling
@@ -24,16 +24,22 @@ def conformers(from_smiles):
 
 
 @pytest.fixture(scope="module")
-def model(conformers):
+def batch(conformers):
+    """All graphs and their positions [M, N, 3]."""
+    return conformers.graphs.padded(), conformers.positions.padded()
+
+
+@pytest.fixture(scope="module")
+def model(batch):
     torch.manual_seed(0)
     model = GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20)
-    model.encode(conformers.batch, conformers.positions)  # gives the standardisation its mean and variance
+    model.encode(*batch)  # gives the standardisation its mean and variance
     return model.eval()
 
 
 def test_codes_are_invariant_to_rotation_and_translation(model, conformers, rotation):
     z = encode_conformers(model, conformers)
-    moved = conformers.positions @ torch.tensor(rotation.T, dtype=torch.float32) + torch.tensor([5.0, -3.0, 2.0])
+    moved = conformers.positions.values @ torch.tensor(rotation.T, dtype=torch.float32) + torch.tensor([5.0, -3.0, 2.0])
     change = (encode_conformers(model, conformers, positions=moved) - z).norm(dim=1) / z.norm(dim=1)
     assert change.max() < 1e-4  # linear molecules (HCN, butadiyne) are among them
 
@@ -48,9 +54,8 @@ def test_codes_of_mirror_images_differ_for_chiral_molecules_alone(model, conform
 
 def test_codes_do_not_depend_on_padding_or_batch(model, conformers):
     together = encode_conformers(model, conformers)
-    graphs, width = conformers.batch.select(torch.tensor([0]), len(conformers.graphs[0])), len(conformers.graphs[0])
     with torch.no_grad():
-        alone = model.encode(graphs, conformers.positions[:1, :width])
+        alone = model.encode(conformers.graphs.padded([0]), conformers.positions.padded([0]))
     torch.testing.assert_close(alone[0], together[0], atol=1e-5, rtol=1e-4)
 
 
@@ -63,20 +68,20 @@ def test_the_decoder_takes_graph_and_code_and_no_coordinates(model, conformers):
     first = decode_conformers(model, graphs, z)
     # Sampling decodes graphs that never had coordinates: those of molecules whose positions are all NaN.
     bare = [graph.to_molecule(np.full((len(graph), 3), np.nan)) for graph in graphs]
-    again = decode_conformers(model, [sampling.canonical_graph(molecule) for molecule in bare], z)
+    again = decode_conformers(model, Graphs.of(sampling.canonical_graph(molecule) for molecule in bare), z)
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a.positions, b.positions)
 
 
-def test_features_change_sign_in_one_component_under_reflection(conformers):
-    x = conformers.positions
-    plain, mirrored = invariant_features(conformers.batch, x), invariant_features(conformers.batch, -x)
+def test_features_change_sign_in_one_component_under_reflection(batch):
+    graphs, x = batch
+    plain, mirrored = invariant_features(graphs, x), invariant_features(graphs, -x)
     torch.testing.assert_close(plain[..., :-1], mirrored[..., :-1], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(plain[..., -1], -mirrored[..., -1], atol=1e-5, rtol=1e-5)
 
 
-def test_springs_reach_distances_that_exist(conformers):
-    graphs, x = conformers.batch, conformers.positions
+def test_springs_reach_distances_that_exist(batch):
+    graphs, x = batch
     weights = near_pairs(graphs) * 4.0 ** (1 - graphs.paths.float().clamp(max=3))
     start = x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     errors = []
@@ -87,8 +92,8 @@ def test_springs_reach_distances_that_exist(conformers):
     assert errors[3] < 0.005
 
 
-def test_coordinates_keep_their_precision_under_autocast(conformers):
-    graphs, x = conformers.batch, conformers.positions
+def test_coordinates_keep_their_precision_under_autocast(batch):
+    graphs, x = batch
     weights, moved = near_pairs(graphs), x @ torch.tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
     with torch.autocast("cpu", dtype=torch.bfloat16):
         pulled, error = relax_springs(1.1 * x, pair_distances(x), weights, 5), frame_aligned_error(graphs, moved, x)
@@ -96,8 +101,8 @@ def test_coordinates_keep_their_precision_under_autocast(conformers):
     assert torch.equal(error, frame_aligned_error(graphs, moved, x))
 
 
-def test_frame_aligned_error_sees_the_hand_and_not_the_pose(conformers, rotation):
-    graphs, x = conformers.batch, conformers.positions
+def test_frame_aligned_error_sees_the_hand_and_not_the_pose(batch, rotation):
+    graphs, x = batch
     moved = x @ torch.tensor(rotation.T, dtype=torch.float32) + 1.0
     assert frame_aligned_error(graphs, moved, x) < 0.02  # the floor is the smoothing of the square root
     assert frame_aligned_error(graphs, -x, x) > 0.5
@@ -107,9 +112,8 @@ def test_training_overfits_a_few_conformers_and_gets_their_hands_right(conformer
     torch.manual_seed(0)
     model = GeometricAutoencoder(9, 3, 64, 3, 4, 0.001, 4, 20)
     rows = torch.arange(len(CHIRAL))
-    width = max(len(conformers.graphs[i]) for i in rows)
-    graphs = conformers.batch.select(rows, width)
-    x = torch.stack([conformers.positions[rows, :width], conformers.mirrored[rows, :width]])
+    graphs = conformers.graphs.padded(rows)
+    x = torch.stack([conformers.positions.padded(rows), conformers.mirrored.padded(rows)])
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     generator = torch.Generator().manual_seed(0)
     first = None
@@ -130,13 +134,11 @@ def test_training_overfits_a_few_conformers_and_gets_their_hands_right(conformer
 
 
 @pytest.mark.parametrize("method", ["global_local", "two_view", "masked_attributes"])
-def test_self_supervision_adds_its_term(conformers, method):
+def test_self_supervision_adds_its_term(batch, method):
     model = GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20, method, 0.5)
     plain = GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20)
     plain.load_state_dict(model.state_dict(), strict=False)
-    found, without = (
-        m(conformers.batch, conformers.positions, torch.Generator().manual_seed(0)) for m in (model, plain)
-    )
+    found, without = (m(*batch, torch.Generator().manual_seed(0)) for m in (model, plain))
     expected = without["loss"] + 0.5 * found["self_supervision"]
     assert found["loss"].item() == pytest.approx(expected.item(), rel=1e-4)
     found["self_supervision"].backward()
@@ -144,13 +146,12 @@ def test_self_supervision_adds_its_term(conformers, method):
     assert model.encoder.embed.number.weight.grad.abs().sum() > 0
 
 
-def test_what_hidden_atoms_are_is_not_seen(model, conformers):
-    batch, x = conformers.batch, conformers.positions
+def test_what_hidden_atoms_are_is_not_seen(model, batch):
+    batch, x = batch
     hidden = batch.mask & (torch.arange(batch.mask.shape[1]) % 3 == 0)
-    changed = {"numbers": 17, "charges": 9, "ordinals": 2}
-    other = replace(
-        batch, **{name: torch.where(hidden, value, getattr(batch, name)) for name, value in changed.items()}
-    )
+    other = replace(batch, atoms=batch.atoms.clone())
+    for column, value in ((other.numbers, 17), (other.charges, 1), (other.ordinals, 2)):
+        column[hidden] = value
     with torch.no_grad():
         embedded = [model.encoder.embed(graphs, hidden)[0][hidden] for graphs in (batch, other)]
         seen, without = model.encoder(batch, x, hidden), model.encoder(batch, x)

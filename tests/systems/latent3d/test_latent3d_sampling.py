@@ -13,8 +13,7 @@ from latent3d.base.errors import UserError
 from latent3d.base.run import Run
 from latent3d.commands.release import released_weights
 from latent3d.data.molecules.molecules import from_list
-from latent3d.graphs.conformers import encode_conformers
-from latent3d.graphs.molecular_graphs import read_conformers
+from latent3d.graphs.conformers import encode_conformers, read_conformers
 from latent3d.plan import Row, hyperparameters
 from latent3d.systems import Context
 from latent3d.systems.latent3d.conformers import decode_conformers
@@ -44,8 +43,9 @@ def weights():
 def pair_errors(molecules, truth, graphs):
     """Mean error, angstrom, of the distances of atoms at most two bonds apart."""
     errors = []
-    for molecule, true, graph in zip(molecules, truth, graphs, strict=True):
-        near = (graph.paths > 0) & (graph.paths <= 2)
+    for row, (molecule, true) in enumerate(zip(molecules, truth, strict=True)):
+        [paths] = graphs.padded([row]).paths
+        near = (paths > 0) & (paths <= 2)
         d, d_true = (np.linalg.norm(x[:, None] - x[None], axis=-1) for x in (molecule.positions, true.positions))
         errors.append(np.abs(d - d_true)[near].mean())
     return np.mean(errors)

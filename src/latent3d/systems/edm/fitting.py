@@ -10,7 +10,7 @@ from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecules
 from latent3d.diffusion.point_sampling import batches_by_size
 from latent3d.diffusion.points import random_rotations
-from latent3d.graphs.point_clouds import PointCloudBatch, elements_of, read_clouds
+from latent3d.graphs.point_clouds import PointCloudBatch, PointClouds, elements_of, read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import PAIRS_AT_ONCE, Backbone
 from latent3d.systems import Parts
@@ -30,16 +30,15 @@ def fit(
 ) -> tuple[TrainingResult, dict[str, Any]]:
     """Train the denoiser; returns the result and what the weights file must know beside the hyper-parameters."""
     clouds = training_clouds(data).to(run.device)
-    sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)
-    model = AtomDiffusion(backbone, clouds.elements, int(sizes.max()), settings).to(run.device)
+    model = AtomDiffusion(backbone, clouds.elements, int(clouds.sizes.max()), settings).to(run.device)
     compile_layers(*model.denoiser.network.network.layers)
     turn = not backbone.equivariant and settings["augment"]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
-        return model(batch_of(clouds, sizes, rows, turn, generator), generator)
+        return model(batch_of(clouds, rows, turn, generator), generator)
 
-    result = train(stage, model, sizes, loss, settings, run, PAIRS_AT_ONCE[run.device])
+    result = train(stage, model, clouds.sizes, loss, settings, run, PAIRS_AT_ONCE[run.device])
     more = described(clouds)
     if run.is_main:
         model.load_state_dict(result.weights)
@@ -47,9 +46,7 @@ def fit(
     return result, more
 
 
-def validation_bound(
-    model: AtomDiffusion, data: Molecules, trained: PointCloudBatch, run: Run
-) -> dict[str, float] | None:
+def validation_bound(model: AtomDiffusion, data: Molecules, trained: PointClouds, run: Run) -> dict[str, float] | None:
     """Bound on -log p(x, h, N) of the first validation molecules with EMA weights: mean, standard error, nats.
 
     Molecules with an element or a number of atoms that training did not have would have no density: they are left out,
@@ -57,18 +54,19 @@ def validation_bound(
     """
     molecules = data.split("valid")
     clouds, _ = read_clouds(molecules, trained.elements)
-    widest = max(clouds.mask.shape[1], trained.mask.shape[1])
-    frequency = torch.bincount(trained.sizes.cpu(), minlength=widest + 1) / len(trained)
-    possible = torch.nonzero(frequency[clouds.sizes] > 0).flatten()
+    sizes = torch.from_numpy(clouds.sizes)
+    widest = int(max(clouds.sizes.max(initial=0), trained.sizes.max()))
+    frequency = torch.bincount(torch.from_numpy(trained.sizes), minlength=widest + 1) / len(trained)
+    possible = torch.nonzero(frequency[sizes] > 0).flatten()
     rows, left_out = possible[:VALIDATION_MOLECULES], len(molecules) - len(possible)
     if len(rows) < 2:
         return None
     generator = torch.Generator().manual_seed(run.seed)
-    sizes, found = clouds.sizes.numpy(), torch.zeros(len(rows), dtype=torch.float64)
-    for places in batches_by_size(sizes[rows], PAIRS_AT_ONCE[run.device]):
+    found = torch.zeros(len(rows), dtype=torch.float64)
+    for places in batches_by_size(clouds.sizes[rows], PAIRS_AT_ONCE[run.device]):
         part = rows[places]
-        batch = clouds.take(part, int(sizes[part].max())).to(run.device)
-        found[places] = model.bound(batch, generator).double().cpu() - frequency[clouds.sizes[part]].log()
+        batch = clouds.padded(part).to(run.device)
+        found[places] = model.bound(batch, generator).double().cpu() - frequency[sizes[part]].log()
     mean, error = found.mean().item(), (found.std() / len(found) ** 0.5).item()
     print(
         f"diffusion: bound on -log p of {len(found)} validation molecules: {mean:.1f} ± {error:.1f} nats "
@@ -78,21 +76,19 @@ def validation_bound(
     return {"mean": mean, "standard_error": error, "molecules": len(found), "left_out": left_out}
 
 
-def training_clouds(data: Molecules) -> PointCloudBatch:
+def training_clouds(data: Molecules) -> PointClouds:
     """The training molecules of a dataset, with the elements that occur in them."""
     molecules = data.split("train")
     return read_clouds(molecules, elements_of(molecules))[0]
 
 
-def described(clouds: PointCloudBatch) -> dict[str, Any]:
+def described(clouds: PointClouds) -> dict[str, Any]:
     """Elements and how many molecules have how many atoms, for a weights file."""
-    values, counts = np.unique(clouds.sizes.cpu().numpy(), return_counts=True)
+    values, counts = np.unique(clouds.sizes, return_counts=True)
     return {"elements": clouds.elements, "sizes": {str(n): int(c) for n, c in zip(values, counts, strict=True)}}
 
 
-def batch_of(
-    clouds: PointCloudBatch, sizes: np.ndarray, rows: torch.Tensor, turn: bool, generator: torch.Generator
-) -> PointCloudBatch:
+def batch_of(clouds: PointClouds, rows: torch.Tensor, turn: bool, generator: torch.Generator) -> PointCloudBatch:
     """Rows of the training molecules, randomly turned if asked for."""
-    batch = clouds.take(rows.to(clouds.mask.device), int(sizes[rows].max()))
+    batch = clouds.padded(rows)
     return batch.rotated(random_rotations(len(rows), generator)) if turn else batch

@@ -32,10 +32,11 @@ class PointCodec:
     def encode(self, molecules: Molecules) -> Encoded:
         """The mean of the posterior, and the number of `atoms` [M]."""
         clouds, index = read_clouds(molecules, self.model.elements)
-        z = torch.zeros(*clouds.mask.shape, 3 + self.model.latent)
-        for rows, width in self._batches(clouds.sizes):
-            z[rows, :width] = self.model.encode(clouds.take(rows, width).to(self.device)).cpu()
-        return Encoded(index, [molecules[row] for row in index], {"z": z, "atoms": clouds.sizes}, clouds)
+        atoms, there = torch.from_numpy(clouds.sizes), clouds.to(self.device)
+        z = torch.zeros(len(atoms), clouds.sizes.max(initial=1), 3 + self.model.latent)
+        for rows, width in self._batches(atoms):
+            z[rows, :width] = self.model.encode(there.padded(rows)).cpu()
+        return Encoded(index, [molecules[row] for row in index], {"z": z, "atoms": atoms}, clouds)
 
     @torch.no_grad()
     def decode(self, latents: Latents, generator: torch.Generator, given: Encoded | None = None) -> Molecules:
@@ -56,10 +57,10 @@ class PointCodec:
     @torch.no_grad()
     def change(self, encoded: Encoded, turn: torch.Tensor) -> float:
         """Of z, after turning z_x back."""
-        clouds, z, found = encoded.read, encoded.latents["z"], torch.zeros(len(encoded.index))
+        clouds, z, found = encoded.read.to(self.device), encoded.latents["z"], torch.zeros(len(encoded.index))
         turn = turn.to(self.device)[None]
-        for rows, width in self._batches(clouds.sizes):
-            turned = clouds.take(rows, width).to(self.device).rotated(turn.expand(len(rows), 3, 3))
+        for rows, width in self._batches(encoded.latents["atoms"]):
+            turned = clouds.padded(rows).rotated(turn.expand(len(rows), 3, 3))
             z_turned = self.model.encode(turned)
             back = torch.cat([z_turned[..., :3] @ turn, z_turned[..., 3:]], -1)
             found[rows] = relative_change(z[rows, :width].to(self.device), back).cpu()

@@ -31,34 +31,32 @@ def fit(backbone: Backbone, stage: str, data: Molecules, parts: Parts, settings:
 
 def _fit_autoencoder(backbone: Backbone, data: Molecules, parts: Parts, h: dict[str, Any], run: Run) -> Fitted:
     clouds = training_clouds(data).to(run.device)
-    sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)
-    model = PointAutoencoder(backbone, clouds.elements, int(sizes.max()), h).to(run.device)
+    model = PointAutoencoder(backbone, clouds.elements, int(clouds.sizes.max()), h).to(run.device)
     for network in (model.encoder, model.decoder):
         compile_layers(*network.layers)
     turn = not backbone.equivariant and h["augment"]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, step: int) -> Losses:
-        return model(batch_of(clouds, sizes, rows, turn, generator), generator, step < h["encoder_steps"])
+        return model(batch_of(clouds, rows, turn, generator), generator, step < h["encoder_steps"])
 
-    return train("autoencoder", model, sizes, loss, h, run, PAIRS_AT_ONCE[run.device]), described(clouds)
+    return train("autoencoder", model, clouds.sizes, loss, h, run, PAIRS_AT_ONCE[run.device]), described(clouds)
 
 
 def _fit_diffusion(backbone: Backbone, data: Molecules, parts: Parts, h: dict[str, Any], run: Run) -> Fitted:
     autoencoder = load_autoencoder(backbone, parts["autoencoder"], run.device)
     clouds = read_clouds(data.split("train"), autoencoder.elements)[0].to(run.device)
-    sizes = clouds.sizes.cpu().numpy()
     torch.manual_seed(run.seed)
     model = latent_denoiser(backbone, autoencoder.latent, h).to(run.device)
     compile_layers(*model.network.network.layers)
     turn = not backbone.equivariant and h["augment"]
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
-        batch = batch_of(clouds, sizes, rows, turn, generator)
+        batch = batch_of(clouds, rows, turn, generator)
         with torch.no_grad():
             z = autoencoder.draw(autoencoder.encode(batch), batch.mask, generator)
         condition = PointCondition(batch.mask)
         return {"loss": eps_loss(model, z, condition, autoencoder.largest, generator, discrete=False)}
 
-    result = train("diffusion", model, sizes, loss, h, run, PAIRS_AT_ONCE[run.device])
+    result = train("diffusion", model, clouds.sizes, loss, h, run, PAIRS_AT_ONCE[run.device])
     return result, {"latent": autoencoder.latent, **described(clouds)}

@@ -5,15 +5,13 @@ import torch
 
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecules, from_list
-from latent3d.graphs.conformers import encode_conformers
-from latent3d.graphs.molecular_graphs import canonical_graph, read_conformers
+from latent3d.graphs.conformers import encode_conformers, read_conformers
+from latent3d.graphs.molecular_graphs import canonical_graph
 from latent3d.systems import Encoded, Latents, Parts
 from latent3d.systems.latent3d.conformers import decode_usable
 from latent3d.systems.latent3d.models import load_geometry, load_topology
-from latent3d.systems.latent3d.topology import encode_graphs
+from latent3d.systems.latent3d.topology import decode_graphs, encode_graphs
 from latent3d.systems.symmetry import encode_turned, relative_change
-
-GRAPHS_AT_ONCE = 500
 
 
 class CascadeCodec:
@@ -30,19 +28,16 @@ class CascadeCodec:
     def encode(self, molecules: Molecules) -> Encoded:
         """The means of both posteriors."""
         conformers = read_conformers(molecules, min(self.topology.grammar.max_atoms, self.geometry.code.heavy))
-        pairs = zip(conformers.graphs, conformers.positions, strict=True)
-        reference = [graph.to_molecule(x[: len(graph)].numpy()) for graph, x in pairs]
         z_2d, z_3d = encode_graphs(self.topology, conformers.graphs), encode_conformers(self.geometry, conformers)
-        return Encoded(conformers.index, reference, {"z_2d": z_2d, "z_3d": z_3d}, conformers)
+        return Encoded(conformers.index, conformers.molecules(), {"z_2d": z_2d, "z_3d": z_3d}, conformers)
 
     def decode(self, latents: Latents, generator: torch.Generator, given: Encoded | None = None) -> Molecules:
         """The likeliest graphs of z_2d (or those given), and their conformers from z_3d. Nothing is random."""
         z_2d, z_3d = (latents[name].to(self.device) for name in ("z_2d", "z_3d"))
         if given is None:
-            decoded = (m for z in z_2d.split(GRAPHS_AT_ONCE) for m in self.topology.decode(z).molecules())
-            graphs = [canonical_graph(molecule) for molecule in decoded]
+            graphs = [canonical_graph(molecule) for molecule in decode_graphs(self.topology, z_2d)]
         else:
-            graphs = given.read.graphs
+            graphs = list(given.read.graphs)
         usable = [i for i, graph in enumerate(graphs) if graph is not None]
         made, status = decode_usable(self.geometry, graphs, z_3d[usable])
         return from_list(made, pd.DataFrame({"status": status}))

@@ -3,18 +3,12 @@
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecules
-from latent3d.graphs.conformers import encode_conformers
-from latent3d.graphs.molecular_graphs import (
-    pad_graphs,
-    read_conformers,
-    read_graphs,
-    require_molecules,
-)
+from latent3d.graphs.conformers import encode_conformers, read_conformers
+from latent3d.graphs.graph_batches import read_graphs, require_molecules
 from latent3d.nets.compiling import compile_layers
 from latent3d.systems import Parts
 from latent3d.systems.latent3d.grammar import Grammar
@@ -24,7 +18,9 @@ from latent3d.systems.latent3d.models import (
     load_topology,
     topological_autoencoder,
 )
-from latent3d.systems.latent3d.topology import encode_graphs, read_sequences
+from latent3d.systems.latent3d.sequences import read_sequences
+from latent3d.systems.latent3d.topology import encode_graphs
+from latent3d.training.batches import pairs_at_once
 from latent3d.training.conformers import conformer_loss
 from latent3d.training.latents import fit_latents
 from latent3d.training.loop import Losses, TrainingResult, train
@@ -50,21 +46,16 @@ def _fit_topology(
 ) -> tuple[TrainingResult, dict[str, Any]]:
     graphs = require_molecules(read_graphs(data))
     grammar = Grammar.of(graphs)
-    sequences = read_sequences(grammar, graphs)
-    # Known on the host: a training step must not wait for the device to say how long a batch is.
-    lengths, sequences = sequences.lengths.numpy(), sequences.to(run.device)
-    batch = pad_graphs(graphs).heavy().to(run.device)
-    sizes = np.array([graph.heavy for graph in graphs])
+    sequences, heavy = read_sequences(grammar, graphs).to(run.device), graphs.heavy().to(run.device)
     torch.manual_seed(run.seed)
     model = topological_autoencoder(grammar, settings).to(run.device)
     compile_layers(*model.encoder, *model.decoder)
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
-        there = rows.to(run.device)
-        graphs = batch.select(there, int(sizes[rows].max()))
-        return model(graphs, sequences.select(there, int(lengths[rows].max())), generator)
+        return model(heavy.padded(rows), sequences.padded(rows), generator)
 
-    return train("topology", model, sizes, loss, settings, run), {
+    bound = pairs_at_once(heavy.sizes, settings["batch_size"], run.device)
+    return train("topology", model, heavy.sizes, loss, settings, run, bound), {
         "types": grammar.types,
         "max_atoms": grammar.max_atoms,
     }
@@ -74,13 +65,13 @@ def _fit_geometry(
     data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
     conformers = require_molecules(read_conformers(data))
-    sizes = conformers.batch.atom_counts.numpy()
-    max_heavy = max(graph.heavy for graph in conformers.graphs)
+    sizes, max_heavy = conformers.graphs.sizes, int(conformers.graphs.heavy().sizes.max())
     torch.manual_seed(run.seed)
     model = geometric_autoencoder(max_heavy, settings).to(run.device)
     compile_layers(*model.encoder.blocks, *model.decoder)
     loss = conformer_loss(conformers, run.device)
-    return train("geometry", model, sizes, loss, settings, run), {"max_heavy": max_heavy}
+    bound = pairs_at_once(sizes, settings["batch_size"], run.device)
+    return train("geometry", model, sizes, loss, settings, run, bound), {"max_heavy": max_heavy}
 
 
 def _fit_diffusion_2d(

@@ -11,7 +11,7 @@ part of the network (trained through a few steps, run longer at inference), not 
 import torch
 from torch import nn
 
-from latent3d.graphs.molecular_graphs import GraphBatch
+from latent3d.graphs.graph_batches import GraphBatch
 from latent3d.nets.alignment import aligned_square_error
 from latent3d.nets.conformer_encoder import NEAR_PATH, ConformerEncoder, pair_distances
 from latent3d.nets.geometry_errors import frame_aligned_error, near_distance_error, near_pairs
@@ -81,7 +81,7 @@ class GeometricAutoencoder(nn.Module):
         biases = self.pair_bias(pairs).permute(0, 3, 1, 2).chunk(len(self.decoder), 1)
         slots = self.from_code(self.code.unpack(z))  # [B, heavy, D]
         # An atom gets the code of its slot, a hydrogen that of the atom which bears it.
-        h = h + torch.gather(slots, 1, graphs.parents[..., None].expand(-1, -1, slots.shape[2]))
+        h = h + torch.gather(slots, 1, graphs.parents.long()[..., None].expand(-1, -1, slots.shape[2]))
         padding = padding_bias(graphs.mask)
         for block, bias in zip(self.decoder, biases, strict=True):
             h = block(h, bias + padding)
@@ -92,9 +92,8 @@ class GeometricAutoencoder(nn.Module):
         pair = pair + product[:, :, None] * product[:, None]
         pair = pair + pair.transpose(1, 2)
         shift, stiffness = self.to_distance(pair).float().unbind(-1)
-        kind = graphs.orders.long() + 4 * graphs.aromatic.long() + 8 * graphs.conjugated.long()
         path = graphs.paths.long().clamp(max=NEAR_PATH)
-        distances = self.reference_distance(kind * 4 + path)[..., 0] + shift
+        distances = self.reference_distance(graphs.kinds.long() * 4 + path)[..., 0] + shift
         weights = near_pairs(graphs) * torch.exp(stiffness.clamp(-4, 4)) * (4.0 ** (1 - path))
         steps = self.spring_steps_inference if spring_steps is None else spring_steps
         return relax_springs(proposal, distances, weights, steps), proposal, distances

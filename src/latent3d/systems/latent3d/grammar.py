@@ -22,6 +22,7 @@ from latent3d.data.molecules.molecules import Molecule
 from latent3d.graphs.molecular_graphs import Graph, with_hydrogens
 
 PAD, END = 0, 1
+FEATURES = 6  # of Builder.features
 AtomType = tuple[int, int, int]
 
 
@@ -72,18 +73,19 @@ class Grammar:
 
     def encode(self, graph: Graph) -> list[int]:
         """Tokens that build a graph in canonical order, END included; its types and size must be in the grammar."""
-        n = graph.heavy
         kinds = [self.types.index(kind) for kind in _types(graph)]
-        orders = graph.orders[:n, :n].astype(int)
+        earlier: list[list[tuple[int, int]]] = [[] for _ in kinds]  # neighbours of each atom, with the bond's order
+        for i, j, kind in graph.bonds.tolist():
+            if j < len(kinds):
+                earlier[j].append((i, kind & 3))
         tokens = [self.new(1, kinds[0])]
-        for i in range(1, n):
-            earlier = np.flatnonzero(orders[i, :i])
+        for i in range(1, len(kinds)):
             # In a depth-first order the parent is the latest of the earlier neighbours; the others close rings.
-            parent = int(earlier[-1])
+            *others, (parent, order) = earlier[i]
             if parent != i - 1:
                 tokens.append(self.back(parent))
-            tokens.append(self.new(orders[i, parent], kinds[i]))
-            tokens += [self.ring(orders[i, k], int(k)) for k in earlier[:-1]]
+            tokens.append(self.new(order, kinds[i]))
+            tokens += [self.ring(order, k) for k, order in others]
         return [*tokens, END]
 
 

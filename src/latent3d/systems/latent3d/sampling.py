@@ -10,13 +10,14 @@ from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import EMPTY, Molecule
 from latent3d.diffusion.latent_diffusion import LatentPrior
 from latent3d.diffusion.streams import Streams
+from latent3d.graphs.graph_batches import Graphs
 from latent3d.graphs.molecular_graphs import canonical_graph
 from latent3d.systems import Context, Generate, Parts
 from latent3d.systems.chunks import in_chunks
 from latent3d.systems.latent3d.conformers import decode_usable
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.models import load_geometry, load_guided_prior, load_topology
-from latent3d.systems.latent3d.topology import TopologicalAutoencoder, encode_graphs
+from latent3d.systems.latent3d.topology import TopologicalAutoencoder, decode_graphs, encode_graphs
 
 
 def generator(parts: Parts, settings: dict[str, Any], context: Context, run: Run) -> Generate:
@@ -36,14 +37,13 @@ def _generate_chunk(
 ) -> tuple[list[Molecule], list[str]]:
     """One sample per stream: always a whole chunk, so that shapes and hence bytes never differ."""
     steps, sampler = settings["steps"], settings["sampler"]
-    decoded = topology.decode(prior_2d.draw(streams, steps, sampler)).molecules()
+    decoded = decode_graphs(topology, prior_2d.draw(streams, steps, sampler))
     graphs = [canonical_graph(molecule) for molecule in decoded]
     usable = [i for i, graph in enumerate(graphs) if graph is not None]
     if not usable:
         return [EMPTY] * len(streams), ["decode_failed"] * len(streams)
-    found = [graphs[i] for i in usable]
     # The latents of the graph itself: z_2d as it was drawn lies off the latents of graphs, and conformations drawn for
     # it would fit another molecule.
-    z_2d = encode_graphs(topology, found).to(streams.device)
+    z_2d = encode_graphs(topology, Graphs.of(graphs[i] for i in usable)).to(streams.device)
     z_3d = prior_3d.draw(streams.take(usable), steps, sampler, z_2d)
     return decode_usable(geometry, graphs, z_3d, settings["decodings"])

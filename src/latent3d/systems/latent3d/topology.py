@@ -6,60 +6,24 @@ writes the actions of `grammar.Grammar`; actions that the grammar forbids have p
 sampling.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.graphs.molecular_graphs import Graph, GraphBatch, pad_graphs
+from latent3d.data.molecules.molecules import Molecule
+from latent3d.graphs.graph_batches import GraphBatch, Graphs
+from latent3d.graphs.ragged import in_parts
 from latent3d.nets.graph_embedding import MAX_NUMBER, MAX_VALENCE, GraphEmbedding
 from latent3d.nets.self_supervision import SelfSupervision
 from latent3d.nets.slots import SlotCode, with_self_supervision
-from latent3d.nets.transformer import TransformerBlock, padding_bias
+from latent3d.nets.transformer import KeyValues, TransformerBlock, padding_bias
 from latent3d.systems.latent3d.grammar import PAD, Builder, Grammar
+from latent3d.systems.latent3d.sequences import SequenceBatch
 
-FEATURES = 6  # of Builder.features
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """Action sequences with everything the decoder needs, for M graphs.
-
-    tokens [M, L] (PAD after END), features [M, L, 6] of the state before each action, masks [M, L, size] allowed there.
-    """
-
-    tokens: torch.Tensor
-    features: torch.Tensor
-    masks: torch.Tensor
-
-    @property
-    def lengths(self) -> torch.Tensor:
-        """[M] number of actions of each sequence."""
-        return (self.tokens != PAD).sum(1)
-
-    def select(self, indices: torch.Tensor, length: int) -> "Sequences":
-        """The sequences at `indices`, cut to the first `length` actions (which must hold them)."""
-        return Sequences(*(t[indices, :length] for t in (self.tokens, self.features, self.masks)))
-
-    def to(self, device: str | torch.device) -> "Sequences":
-        """The same on another device."""
-        return Sequences(*(t.to(device) for t in (self.tokens, self.features, self.masks)))
-
-
-def read_sequences(grammar: Grammar, graphs: list[Graph]) -> Sequences:
-    """Encode graphs as actions in canonical order and replay them. Every graph must be in the grammar."""
-    encoded = [grammar.encode(graph) for graph in graphs]
-    tokens = torch.full((len(encoded), max(map(len, encoded))), PAD)
-    for row, actions in enumerate(encoded):
-        tokens[row, : len(actions)] = torch.tensor(actions)
-    builder = Builder(grammar, len(encoded))
-    features, masks = [], []
-    for step in range(tokens.shape[1]):
-        features.append(builder.features())
-        masks.append(builder.mask())
-        builder.step(tokens[:, step])
-    return Sequences(tokens, torch.stack(features, 1), torch.stack(masks, 1))
+GRAPHS_AT_ONCE = 500
+"""Graphs encoded or decoded together, of those that are small."""
+TOKENS_AT_ONCE = 2**16
+"""Tokens that decoding remembers for all graphs together: with the largest networks 1 GB of keys and values."""
 
 
 class TopologicalAutoencoder(nn.Module):
@@ -117,13 +81,8 @@ class TopologicalAutoencoder(nn.Module):
         slots = self.code.unpack(z)  # [B, n, k]
         n = slots.shape[1]
         previous = F.pad(tokens[:, :-1], (1, 0), value=PAD)
-        x = self.token(previous) + self.position.weight[: tokens.shape[1]]
-        for column, embedding in enumerate(self.state):
-            x = x + embedding(features[..., column])
-        # Where the work stands points at two slots: that of the atom to come, and that of the focus.
-        for column, layer in ((4, self.next_slot), (0, self.focus_slot)):
-            x = x + torch.gather(layer(slots), 1, _rows(features[..., column].clamp(max=n - 1), x.shape[2]))
-        x = torch.cat([self.slot(slots) + self.place.weight, x], 1)
+        inputs = self._inputs(self._pointers(slots), previous, features)
+        x = torch.cat([self._prefix(slots), inputs], 1)
         length = x.shape[1]
         causal = torch.full((length, length), float("-inf"), device=x.device).triu(1)
         causal[:n, :n] = 0
@@ -131,13 +90,43 @@ class TopologicalAutoencoder(nn.Module):
             x = block(x, causal[None, None])
         return self.logits(self.norm(x[:, n:]))
 
-    def forward(self, graphs: GraphBatch, sequences: Sequences, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def _prefix(self, slots: torch.Tensor) -> torch.Tensor:
+        """[B, n, D] of slots [B, n, k]: what every action sees."""
+        return self.slot(slots) + self.place.weight
+
+    def _pointers(self, slots: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, n, D] each of slots [B, n, k]: what the next atom's slot and the focus' slot add to an action."""
+        return self.next_slot(slots), self.focus_slot(slots)
+
+    def _inputs(
+        self,
+        pointers: tuple[torch.Tensor, torch.Tensor],
+        previous: torch.Tensor,
+        features: torch.Tensor,
+        first: int = 0,
+    ) -> torch.Tensor:
+        """[B, L, D] of the actions from the one numbered `first` on.
+
+        pointers: see `_pointers`; previous [B, L] the action before each; features [B, L, 6] of the state there.
+        """
+        x = self.token(previous) + self.position.weight[first : first + previous.shape[1]]
+        for column, embedding in enumerate(self.state):
+            x = x + embedding(features[..., column])
+        # Where the work stands points at two slots: that of the atom to come, and that of the focus.
+        for column, slots in zip((4, 0), pointers, strict=True):
+            place = features[..., column, None].clamp(max=slots.shape[1] - 1)
+            x = x + torch.gather(slots, 1, place.expand(-1, -1, x.shape[2]))
+        return x
+
+    def forward(
+        self, graphs: GraphBatch, sequences: SequenceBatch, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
         """Negative evidence bound with the KL term weighted by beta (nats per molecule), and its parts."""
         states = self.states(graphs)
         posterior = self.code(states, graphs)
         z, kl = posterior.draw(generator), posterior.kl()
         logits = self.predict(z, sequences.tokens, sequences.features)
-        # A large finite number instead of -inf: padding rows allow PAD alone and must not make NaN.
+        # A large finite number instead of -inf: padding allows nothing and must not make NaN.
         logits = logits.float().masked_fill(~sequences.masks, -1e9)
         tokens = sequences.tokens
         nll = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=PAD, reduction="sum") / len(z)
@@ -147,35 +136,49 @@ class TopologicalAutoencoder(nn.Module):
 
     @torch.no_grad()
     def decode(self, z: torch.Tensor) -> Builder:
-        """Greedy decoding of codes [B, latent]. The result is a finished Builder."""
-        builder = Builder(self.grammar, len(z), z.device)
-        tokens = torch.zeros(len(z), 0, dtype=torch.long, device=z.device)
-        features = torch.zeros(len(z), 0, FEATURES, dtype=torch.long, device=z.device)
-        for _ in range(self.grammar.max_length):
-            features = torch.cat([features, builder.features()[:, None]], 1)
-            # The last entry of `tokens` is not seen by the step it belongs to.
-            logits = self.predict(z, F.pad(tokens, (0, 1)), features)[:, -1]
-            action = logits.masked_fill(~builder.mask(), float("-inf")).argmax(1)
-            builder.step(action)
-            tokens = torch.cat([tokens, action[:, None]], 1)
-            if builder.done.all():
+        """Greedy decoding of codes [B, latent]. The result is a finished Builder.
+
+        Each step computes one action of every unfinished molecule; what the actions before it gave is remembered.
+        """
+        builder, slots = Builder(self.grammar, len(z), z.device), self.code.unpack(z)
+        pointers, past = self._pointers(slots), [KeyValues() for _ in self.decoder]
+        self._decoded(self._prefix(slots), past)
+        rows = torch.arange(len(z), device=z.device)  # the unfinished ones, and some that finished of late
+        actions = torch.full_like(rows, PAD)
+        for step in range(self.grammar.max_length):
+            x = self._inputs(pointers, actions[rows, None], builder.features()[rows, None], step)
+            logits = self.logits(self.norm(self._decoded(x, past)[:, -1]))
+            actions = torch.full_like(actions, PAD)
+            actions[rows] = logits.masked_fill(~builder.mask()[rows], float("-inf")).argmax(1)
+            builder.step(actions)
+            going = ~builder.done[rows]
+            count = int(going.sum())
+            if count == 0:
                 break
+            if count <= len(rows) / 2:
+                rows, pointers = rows[going], tuple(of_slots[going] for of_slots in pointers)
+                for block in past:
+                    block.keep(going)
         return builder
 
+    def _decoded(self, x: torch.Tensor, past: list[KeyValues]) -> torch.Tensor:
+        """[B, L, D] that the decoder makes of further tokens."""
+        for block, seen in zip(self.decoder, past, strict=True):
+            x = block.extend(x, seen)
+        return x
 
-def _rows(index: torch.Tensor, width: int) -> torch.Tensor:
-    """Index [B, L] repeated over the last axis, for gathering rows of [B, n, width]."""
-    return index[..., None].expand(-1, -1, width)
 
-
-def encode_graphs(model: TopologicalAutoencoder, graphs: list[Graph], batch_size: int = 500) -> torch.Tensor:
+@torch.no_grad()
+def encode_graphs(model: TopologicalAutoencoder, graphs: Graphs) -> torch.Tensor:
     """Codes [M, latent] of many graphs, on the CPU."""
-    device = next(model.parameters()).device
-    batches = [graphs[i : i + batch_size] for i in range(0, len(graphs), batch_size)]
-    with torch.no_grad():
-        return torch.cat(
-            [
-                torch.zeros(0, model.code.latent),
-                *(model.encode(pad_graphs(b).heavy().to(device)).cpu() for b in batches),
-            ]
-        )
+    heavy = graphs.heavy()
+    there = heavy.to(next(model.parameters()).device)
+    codes = [model.encode(there.padded(rows)).cpu() for rows in in_parts(heavy.sizes, GRAPHS_AT_ONCE)]
+    return torch.cat([torch.zeros(0, model.code.latent), *codes])
+
+
+def decode_graphs(model: TopologicalAutoencoder, z: torch.Tensor) -> list[Molecule]:
+    """The graphs of many codes [M, latent], as molecules without positions."""
+    longest = model.grammar.max_atoms + model.grammar.max_length
+    parts = z.split(min(GRAPHS_AT_ONCE, max(1, TOKENS_AT_ONCE // longest)))
+    return [molecule for part in parts for molecule in model.decode(part).molecules()]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from latent3d.data.molecules.molecules import Molecule
-from latent3d.graphs.molecular_graphs import CHARGE_SHIFT, Graph, GraphBatch
+from latent3d.graphs.graph_batches import GraphBatch, Graphs
 
 ABSENT = 0
 """Class of a place that a molecule has no atom for."""
@@ -24,16 +24,16 @@ class AtomClasses:
         return len(self.kinds) + 1
 
     @classmethod
-    def of(cls, graphs: list[Graph]) -> "AtomClasses":
+    def of(cls, graphs: Graphs) -> "AtomClasses":
         """Those that some molecules have."""
-        found = {(int(n), int(c)) for g in graphs for n, c in zip(g.numbers, g.charges, strict=True)}
-        return cls(tuple(sorted(found)))
+        found = np.unique(graphs.atoms.values[:, :2].numpy(), axis=0)
+        return cls(tuple((number, charge) for number, charge in found.tolist()))
 
     def read(self, graphs: GraphBatch, places: int) -> torch.Tensor:
         """[B, places] classes of the atoms in canonical order, ABSENT after the last and for kinds that are unknown."""
         classes = torch.zeros(len(graphs), places, dtype=torch.long, device=graphs.mask.device)
         width = min(places, graphs.mask.shape[1])
-        numbers, charges = graphs.numbers[:, :width].long(), graphs.charges[:, :width].long() - CHARGE_SHIFT
+        numbers, charges = graphs.numbers[:, :width], graphs.charges[:, :width]
         for place, (number, charge) in enumerate(self.kinds, 1):
             match = graphs.mask[:, :width] & (numbers == number) & (charges == charge)
             classes[:, :width][match] = place

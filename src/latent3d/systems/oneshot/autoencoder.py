@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from latent3d.data.molecules.molecules import Molecule
-from latent3d.graphs.molecular_graphs import GraphBatch
+from latent3d.graphs.graph_batches import GraphBatch
+from latent3d.graphs.ragged import PAIRS_AT_ONCE
 from latent3d.nets.alignment import aligned_square_error
 from latent3d.nets.conformer_encoder import ConformerEncoder, pair_distances
 from latent3d.nets.gaussian import GaussianCode, draw, kl_divergence
@@ -106,10 +107,14 @@ class OneShotAutoencoder(nn.Module):
     @torch.no_grad()
     def decode(self, z: torch.Tensor) -> tuple[list[Molecule], torch.Tensor]:
         """The likeliest atoms and bonds of codes [B, latent], one molecule each; positions of all places [B, P, 3]."""
-        atoms, bonds, x = (part.cpu() for part in self.predict(z))
+        found = []
+        for part in z.split(max(1, 2 * PAIRS_AT_ONCE // self.places**2)):
+            atoms, bonds, x = self.predict(part)
+            found.append((atoms.cpu(), bonds.argmax(-1).cpu(), x.cpu()))
+        atoms, bonds, x = (torch.cat(parts) for parts in zip(*found, strict=True))
         # At least one atom: the likeliest of the first place.
         first = atoms[:, 0, ABSENT + 1 :].argmax(-1) + 1
         classes = atoms.argmax(-1)
         classes[:, 0] = torch.where(classes[:, 0] == ABSENT, first, classes[:, 0])
-        arrays = (part.numpy() for part in (classes, bonds.argmax(-1), x))
+        arrays = (part.numpy() for part in (classes, bonds, x))
         return [self.classes.molecule(*parts) for parts in zip(*arrays, strict=True)], x

@@ -8,8 +8,7 @@ import torch
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecules, from_list
 from latent3d.data.molecules.status import coordinate_status
-from latent3d.graphs.conformers import encode_conformers
-from latent3d.graphs.molecular_graphs import read_conformers
+from latent3d.graphs.conformers import encode_conformers, read_conformers
 from latent3d.systems import Encoded, Latents, Parts
 from latent3d.systems.oneshot.models import load_autoencoder
 from latent3d.systems.symmetry import encode_turned, relative_change
@@ -30,9 +29,8 @@ class OneShotCodec:
     def encode(self, molecules: Molecules) -> Encoded:
         """The mean of the posterior."""
         conformers = read_conformers(molecules, self.model.max_heavy, self.model.places)
-        pairs = zip(conformers.graphs, conformers.positions, strict=True)
-        reference = [graph.to_molecule(x[: len(graph)].numpy()) for graph, x in pairs]
-        return Encoded(conformers.index, reference, {"z": encode_conformers(self.model, conformers)}, conformers)
+        z = encode_conformers(self.model, conformers)
+        return Encoded(conformers.index, conformers.molecules(), {"z": z}, conformers)
 
     def decode(self, latents: Latents, generator: torch.Generator, given: Encoded | None = None) -> Molecules:
         """The likeliest atoms and bonds, and coordinates. Nothing is random."""
