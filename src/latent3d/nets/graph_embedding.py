@@ -6,7 +6,7 @@ from torch import nn
 from latent3d.graphs.graph_batches import MAX_PATH, GraphBatch
 from latent3d.graphs.molecular_graphs import RING_SIZES
 
-MAX_NUMBER, MAX_CHARGE, MAX_VALENCE = 100, 8, 8
+MAX_NUMBER, MAX_CHARGE, MAX_VALENCE, MAX_ORDINAL = 100, 8, 8, 4
 
 
 class GraphEmbedding(nn.Module):
@@ -26,7 +26,7 @@ class GraphEmbedding(nn.Module):
         self.bond = nn.Embedding(16, pair_width)
         self.path = nn.Embedding(MAX_PATH + 1, pair_width)
         self.label = nn.Embedding(labels, width) if labels else None
-        self.ordinal = nn.Embedding(5, width) if labels else None
+        self.ordinal = nn.Embedding(MAX_ORDINAL + 1, width) if labels else None
 
     def forward(self, graphs: GraphBatch, hidden: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """([B, N, D], [B, N, N, P]); what hidden atoms [B, N] are is not seen, but their bonds are."""
@@ -43,7 +43,8 @@ class GraphEmbedding(nn.Module):
             + self.rings(graphs.rings.float())
         )
         if self.ordinal is not None:
-            node = node + self.ordinal(graphs.ordinals.long())  # tells hydrogens from heavy atoms
+            # Tells hydrogens from heavy atoms; what is decoded may have SH6.
+            node = node + self.ordinal(graphs.ordinals.long().clamp(max=MAX_ORDINAL))
         if hidden is not None:
             node = node.masked_fill(hidden[..., None], 0)
         if self.label is not None:

@@ -4,10 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rdkit import Chem
 
 from latent3d.data.molecules.molecules import from_list
+from latent3d.data.molecules.rdkit import from_rdkit
 from latent3d.graphs.conformers import encode_conformers, read_conformers
-from latent3d.graphs.graph_batches import GraphBatch, Graphs
+from latent3d.graphs.graph_batches import GraphBatch, Graphs, read_graphs
+from latent3d.graphs.molecular_graphs import with_hydrogens
 from latent3d.nets.conformer_encoder import invariant_features, pair_distances
 from latent3d.nets.geometry_errors import frame_aligned_error, near_pairs
 from latent3d.systems.latent3d import sampling
@@ -71,6 +74,14 @@ def test_the_decoder_takes_graph_and_code_and_no_coordinates(model, conformers):
     again = decode_conformers(model, Graphs.of(sampling.canonical_graph(molecule) for molecule in bare), z)
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a.positions, b.positions)
+
+
+def test_a_decoded_graph_may_bear_more_hydrogens_than_any_of_training(model):
+    [graph] = read_graphs([from_rdkit(Chem.AddHs(Chem.MolFromSmiles("S")))])
+    sulfur = with_hydrogens(np.array([[16, 0, 6]]), np.array([6]), np.zeros((1, 1), int))
+    found = Graphs.of([graph, sampling.canonical_graph(sulfur)])
+    for molecule, size in zip(decode_conformers(model, found, torch.zeros(2, model.latent)), (3, 7), strict=True):
+        assert molecule.positions.shape == (size, 3) and np.isfinite(molecule.positions).all()
 
 
 def test_features_change_sign_in_one_component_under_reflection(batch):
