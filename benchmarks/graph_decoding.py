@@ -26,10 +26,10 @@ from latent3d.data.datasets.qm9 import MIRROR_VARIABLE
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.graphs.conformers import read_conformers
 from latent3d.graphs.molecular_graphs import RING_SIZES
-from latent3d.plan import Row, hyperparameters
+from latent3d.plan import Row, settings
 from latent3d.systems.latent3d.grammar import END, FEATURES, Builder, Grammar
-from latent3d.systems.latent3d.models import topological_autoencoder
 from latent3d.systems.latent3d.sequences import read_sequences
+from latent3d.systems.latent3d.settings import Topology
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -58,10 +58,10 @@ def counted(decode: Callable[[TopologicalAutoencoder, torch.Tensor], Builder]) -
     return call
 
 
-def decoding(heavy: int, h: dict[str, Any], count: int, repeats: int, run: Run) -> list[dict[str, Any]]:
+def decoding(heavy: int, topology: Topology, count: int, repeats: int, run: Run) -> list[dict[str, Any]]:
     """One line per decoder: the best of some times for molecules of so many heavy atoms."""
     torch.manual_seed(0)
-    model = topological_autoencoder(Grammar(TYPES, heavy), h).to(run.device).eval()
+    model = TopologicalAutoencoder(Grammar(TYPES, heavy), topology).to(run.device).eval()
     with torch.no_grad():
         model.logits.bias[END] = -1e6
     z = torch.randn(count, model.code.latent, generator=torch.Generator().manual_seed(0)).to(run.device)
@@ -129,8 +129,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     run = Run(0, RESULTS, resolve_device(options.device))
-    h = hyperparameters(Row(base="latent3d"), "topology", options.preset)
-    lines = [line for n in options.sizes for line in decoding(n, h, options.molecules, options.repeats, run)]
+    topology = settings(Row(base="latent3d"), "topology", options.preset)
+    lines = [line for n in options.sizes for line in decoding(n, topology, options.molecules, options.repeats, run)]
     shared = {"molecules": options.molecules, "preset": options.preset, "device": run.device_name()}
     tables = {"graph_decoding": with_growth(pd.DataFrame(lines)).assign(**shared)}
     if os.environ.get(MIRROR_VARIABLE):

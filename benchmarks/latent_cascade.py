@@ -26,13 +26,17 @@ from latent3d.data.molecules.parquet import read_parquet
 from latent3d.diffusion.streams import CHUNK, Streams
 from latent3d.graphs.graph_batches import Graphs
 from latent3d.graphs.molecular_graphs import canonical_graph
-from latent3d.plan import Row, hyperparameters, system_defaults
+from latent3d.nets.compiling import compile_layers
+from latent3d.plan import Row, settings, system_defaults
 from latent3d.systems.latent3d import fitting
 from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.models import load_geometry, load_guided_prior, load_topology
+from latent3d.systems.latent3d.settings import Sampling
 from latent3d.systems.latent3d.topology import decode_graphs, encode_graphs
+from latent3d.training import latents
 from latent3d.training.ema import ema_update
 from latent3d.training.optimizer import adamw, gradient_clip
+from latent3d.training.settings import Clipped
 from latent3d.training.weights import write_weights
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -66,27 +70,33 @@ def matmul_flops(device: str, dtype: torch.dtype) -> float:
 def captured() -> Iterator[list]:
     """The arguments of `train` instead of a training."""
     calls: list = []
-    original = fitting.train
+    original, modules = fitting.train, (fitting, latents)
 
-    def train(name: str, model: torch.nn.Module, sizes: np.ndarray, loss: Callable, h: dict, run: Run) -> Any:
-        calls.append((model, sizes, loss, h))
+    def train(
+        name: str, model: torch.nn.Module, sizes: np.ndarray, loss: Callable, of_stage: Clipped, run: Run, *_: Any
+    ) -> Any:
+        model.to(run.device)
+        compile_layers(model)
+        calls.append((model, sizes, loss, of_stage))
         weights = {key: value.detach().clone() for key, value in model.state_dict().items()}
         return argparse.Namespace(weights=weights)
 
-    fitting.train = train
+    for module in modules:
+        module.train = train
     try:
         yield calls
     finally:
-        fitting.train = original
+        for module in modules:
+            module.train = original
 
 
 def training(stage: str, call: tuple, device: str, precision: str, steps: int, peak: float) -> dict[str, Any]:
     """One line: molecules per second, what the step is made of, and the share of the device's best matrix product."""
-    model, sizes, loss_of_rows, h = call
-    batch = min(h["batch_size"], len(sizes))
+    model, sizes, loss_of_rows, of_stage = call
+    batch = min(of_stage.batch_size, len(sizes))
     generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
     rows = torch.from_numpy(rng.permutation(len(sizes))[:batch])
-    optimizer, clip = adamw(model, h), gradient_clip(h).to(device)
+    optimizer, clip = adamw(model, of_stage), gradient_clip(of_stage).to(device)
     ema = {key: value.detach().clone() for key, value in model.state_dict().items()}
 
     def forward() -> torch.Tensor:
@@ -101,7 +111,7 @@ def training(stage: str, call: tuple, device: str, precision: str, steps: int, p
         both()
         clip(model, 0)
         optimizer.step()
-        ema_update(ema, model, h["ema"], 0)
+        ema_update(ema, model, of_stage.ema, 0)
 
     with FlopCounterMode(display=False) as counter:
         both()
@@ -124,12 +134,13 @@ def training(stage: str, call: tuple, device: str, precision: str, steps: int, p
     }
 
 
-def sampling(folder: Path, device: str, count: int, h: dict[str, Any]) -> pd.DataFrame:
+def sampling(folder: Path, device: str, count: int, told: Sampling) -> pd.DataFrame:
     """Seconds of each part of sampling `count` molecules, in the order of the work."""
     files = {stage: folder / f"{stage}.safetensors" for stage in system_defaults("latent3d").stages}
     topology, geometry = load_topology(files["topology"], device), load_geometry(files["geometry"], device)
-    prior_2d, prior_3d = (load_guided_prior(code, files, h, device) for code in ("2d", "3d"))
-    steps, sampler = h["steps"], h["sampler"]
+    prior_2d = load_guided_prior("2d", files, told.guidance_2d, device)
+    prior_3d = load_guided_prior("3d", files, told.guidance_3d, device)
+    steps, sampler = told.steps, told.sampler
     spent: dict[str, float] = {}
 
     def timed(part: str, call: Callable[[], Any]) -> Any:
@@ -148,7 +159,7 @@ def sampling(folder: Path, device: str, count: int, h: dict[str, Any]) -> pd.Dat
         found = Graphs.of(graphs[i] for i in usable)
         condition = timed("z_2d of the graphs", lambda: encode_graphs(topology, found).to(device))
         z_3d = timed("z_3d", lambda: prior_3d.draw(streams.take(usable), steps, sampler, condition))
-        timed("coordinates from z_3d", lambda: decode_conformers(geometry, found, z_3d, h["decodings"]))
+        timed("coordinates from z_3d", lambda: decode_conformers(geometry, found, z_3d, told.decodings))
 
     with torch.no_grad():
         chunk(0)  # warms up
@@ -183,15 +194,14 @@ def main() -> None:
         run = Run(0, folder, device, options.precision)
         weights: dict[str, Path] = {}
         for stage, needs in system_defaults("latent3d").stages.items():
-            h = hyperparameters(row, stage, options.preset)
+            of_stage = settings(row, stage, options.preset)
             with captured() as calls:
-                result, more = fitting.fit(stage, data, {need: weights[need] for need in needs}, h, run)
+                result, more = fitting.fit(stage, data, {need: weights[need] for need in needs}, of_stage, run)
             lines.append(training(stage, calls[0], device, options.precision, options.steps, peak))
             print(lines[-1])
             weights[stage] = folder / f"{stage}.safetensors"
-            write_weights(weights[stage], result.weights, "latent3d", stage, h, **more)
-        h = hyperparameters(row, "sampling", options.preset)
-        costs = sampling(options.weights or folder, device, options.samples, h)
+            write_weights(weights[stage], result.weights, "latent3d", stage, of_stage.model_dump(), **more)
+        costs = sampling(options.weights or folder, device, options.samples, settings(row, "sampling", options.preset))
     print(costs.to_string())
     shared = {"device": run.device_name(), "threads": options.threads, "preset": options.preset}
     table = pd.DataFrame(lines).assign(precision=options.precision, peak_gflops=peak / 1e9, **shared)

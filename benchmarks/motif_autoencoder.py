@@ -31,6 +31,7 @@ from latent3d.data.molecules.molecules import Molecules
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.systems.ldm3dg.motif_trees import MotifTrees, read_trees
 from latent3d.systems.ldm3dg.motifs import ROOT, Vocabulary
+from latent3d.systems.ldm3dg.settings import Topology
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
 
 REPOSITORY = Path(__file__).parents[1]
@@ -116,7 +117,7 @@ def main() -> None:
     for device in ["cpu"] + (["cuda"] if torch.cuda.is_available() else []):
         for width, vocabulary, count in sizes:
             torch.manual_seed(0)
-            model = TopologicalAutoencoder(vocabulary, width, width, 32, 15, 15).to(device)
+            model = TopologicalAutoencoder(vocabulary, Topology(hidden=width, embed=width)).to(device)
             measured = steps(model, read_trees(vocabulary, data.take(trees.index[rows[:count]])), device)
             found = {name: _seconds(step, device, repeats=1 if quick else 2) for name, step in measured.items()}
             for name, (seconds, loss) in found.items():

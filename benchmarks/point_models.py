@@ -35,10 +35,9 @@ from latent3d.diffusion.points import PointCondition, PointNetwork, eps_loss
 from latent3d.graphs.point_clouds import PointCloudBatch, PointClouds, read_clouds
 from latent3d.nets.compiling import compile_layers
 from latent3d.nets.egnn import EGNN, GNN, PAIRS_AT_ONCE
-from latent3d.plan import Row, hyperparameters
+from latent3d.plan import Row, settings
 from latent3d.systems.edm.model import AtomDiffusion
-from latent3d.systems.geoldm.autoencoder import PointAutoencoder
-from latent3d.systems.geoldm.models import latent_denoiser
+from latent3d.systems.geoldm.model import PointAutoencoder, latent_denoiser
 from latent3d.training.loop import parts
 
 ROOT = Path(__file__).parents[1]
@@ -61,14 +60,15 @@ def molecules(count: int) -> PointClouds:
 def networks(system: str, device: str) -> tuple[torch.nn.ModuleList, PointNetwork, Callable[..., torch.Tensor]]:
     """All that a training step of the authors trains, the denoising network, and the loss of a batch."""
     torch.manual_seed(0)
-    kind, stages = KINDS[system], ("diffusion", "autoencoder")
-    h = {stage: hyperparameters(Row(base=system), stage, "default") for stage in stages}
+    kind = KINDS[system]
+    diffusion = settings(Row(base=system), "diffusion", "default")
     if system in ("edm", "gdm"):
-        model = AtomDiffusion(kind, ELEMENTS, LARGEST, h["diffusion"]).to(device)
+        model = AtomDiffusion(kind, ELEMENTS, LARGEST, diffusion).to(device)
         loss: Callable[..., torch.Tensor] = lambda clouds, generator: model(clouds, generator)["loss"]  # noqa: E731
         return torch.nn.ModuleList([model]), model.denoiser.network, loss
-    autoencoder = PointAutoencoder(kind, ELEMENTS, LARGEST, h["autoencoder"]).to(device)
-    denoiser = latent_denoiser(kind, autoencoder.latent, h["diffusion"]).to(device)
+    of_autoencoder = settings(Row(base=system), "autoencoder", "default")
+    autoencoder = PointAutoencoder(kind, ELEMENTS, LARGEST, of_autoencoder).to(device)
+    denoiser = latent_denoiser(kind, autoencoder.latent, diffusion).to(device)
 
     def both(clouds: PointCloudBatch, generator: torch.Generator) -> torch.Tensor:
         """Reconstruction and diffusion, as the released code adds them."""
@@ -86,9 +86,7 @@ def measure(system: str, plain: bool, device: str, count: int, repeats: int) -> 
     if plain:
         EGNN.forward = GNN.forward = scatter_egnn.forward
     else:
-        for module in trained.modules():
-            if isinstance(module, EGNN | GNN):
-                compile_layers(*module.layers)
+        compile_layers(trained)
     clouds = molecules(count).to(device)
     at_once = None if plain else PAIRS_AT_ONCE[device]
     batches = [clouds.padded(part) for part in parts(torch.arange(count), clouds.sizes, at_once)]

@@ -9,7 +9,7 @@ from latent3d.base.run import Run
 from latent3d.commands.requests import read_requests, write_requests
 from latent3d.commands.sample import Sampling, sample
 from latent3d.data.molecules.parquet import read_parquet, write_parquet
-from latent3d.plan import Row, hyperparameters
+from latent3d.plan import Row, settings
 
 COUNT = 250  # three chunks, the last of them not full
 
@@ -18,7 +18,7 @@ COUNT = 250  # three chunks, the last of them not full
 def draw(tmp_path, dataset):
     """A function that answers requests with clouds; returns the file, and the chunks that are kept."""
     write_parquet(tmp_path / "dataset.parquet", dataset)
-    h = hyperparameters(Row(base="controls", overrides={"sampling": {"kind": "cloud"}}), "sampling", "default")
+    h = settings(Row(base="controls", overrides={"sampling": {"kind": "cloud"}}), "sampling", "default")
 
     def draw(name, seeds=(3,), count=COUNT, shard=None):
         requests = write_requests(
@@ -101,7 +101,7 @@ def test_requests_of_a_seed_do_not_depend_on_other_seeds(tmp_path, dataset):
 
 def test_interleaved_requests_get_their_own_samples(tmp_path, dataset):
     write_parquet(tmp_path / "dataset.parquet", dataset)
-    h = hyperparameters(Row(base="controls", overrides={"sampling": {"kind": "cloud"}}), "sampling", "default")
+    h = settings(Row(base="controls", overrides={"sampling": {"kind": "cloud"}}), "sampling", "default")
     sampling = Sampling("controls", {}, h, tmp_path / "dataset.parquet", None, Run(0, tmp_path / "work"))
     plain = pd.DataFrame({"seed": [0] * 150 + [1] * 150, "sample_index": [*range(150), *range(150)]})
     mixed = plain.sample(frac=1, random_state=0)

@@ -9,10 +9,9 @@ from latent3d.graphs.point_clouds import centre
 from latent3d.nets import egnn
 from latent3d.nets.egnn import EGNN, GNN
 from latent3d.nets.pairs import PairLinear
-from latent3d.plan import Row, hyperparameters
+from latent3d.plan import Row, settings
 from latent3d.systems.edm.model import AtomDiffusion
-from latent3d.systems.geoldm.autoencoder import PointAutoencoder
-from latent3d.systems.geoldm.models import latent_denoiser
+from latent3d.systems.geoldm.model import PointAutoencoder, latent_denoiser
 
 QM9, DRUGS = (1, 6, 7, 8, 9), tuple(range(1, 17))  # 5 and 16 elements
 COUNTS = [5, 8, 1]
@@ -23,7 +22,7 @@ def parameters(model):
 
 
 def preset(system, name, stage):
-    return hyperparameters(Row(base=system), stage, name)
+    return settings(Row(base=system), stage, name)
 
 
 @pytest.fixture(params=[EGNN, GNN])
@@ -132,7 +131,7 @@ def test_edm_has_the_authors_number_of_parameters():
     }
     assert counts == {"default": 5_339_920, "drugs": 2_380_565}
     h = preset("edm", "conditional", "diffusion")
-    assert parameters(PointNetwork(EGNN, 5, h["width"], h["layers"], 1.0, context=1)) == 3_009_616
+    assert parameters(PointNetwork(EGNN, 5, h.width, h.layers, 1.0, context=1)) == 3_009_616
 
 
 def test_gdm_has_the_authors_number_of_parameters():
@@ -151,7 +150,7 @@ def test_gdm_has_the_authors_number_of_parameters():
 def test_geoldm_has_the_authors_numbers_of_parameters(name, elements, context, millions):
     autoencoder = PointAutoencoder(EGNN, elements, 29, preset("geoldm", name, "autoencoder"))
     h = preset("geoldm", name, "diffusion")
-    denoiser = PointNetwork(EGNN, autoencoder.latent, h["width"], h["layers"], 1.0, context)
+    denoiser = PointNetwork(EGNN, autoencoder.latent, h.width, h.layers, 1.0, context)
     if not context:
         assert parameters(latent_denoiser(EGNN, autoencoder.latent, h)) == parameters(denoiser)
     encoder = parameters(autoencoder.encoder) + parameters(autoencoder.code)

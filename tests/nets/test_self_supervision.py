@@ -12,6 +12,7 @@ from latent3d.nets.self_supervision import (
     masked_loss,
     two_view_loss,
 )
+from latent3d.nets.settings import SelfSupervised
 
 
 def generator(seed=0):
@@ -69,11 +70,15 @@ def test_only_hidden_atoms_are_to_be_said():
     assert masked_loss(logits, classes, torch.zeros(4, dtype=torch.bool)) == 0
 
 
+def settings(method):
+    return SelfSupervised(self_supervision=method, self_supervision_weight=0.25)
+
+
 @pytest.mark.parametrize(("method", "share", "times"), [("two_view", DROPPED, 2), ("masked_attributes", MASKED, 1)])
 def test_what_is_hidden(method, share, times):
     count, seen = 3000, []
     view = View(torch.randn(5, 4), torch.randn(count, 6), torch.arange(5).repeat_interleave(count // 5))
-    term = SelfSupervision(method, 0.25, code=4, width=6, classes=7)
+    term = SelfSupervision(settings(method), code=4, width=6, classes=7)
 
     def hide(hidden):
         seen.append(hidden)
@@ -91,5 +96,5 @@ def test_what_is_hidden(method, share, times):
 
 def test_none_adds_nothing():
     losses = {"loss": torch.tensor(2.0)}
-    term = SelfSupervision("none", 0.25, 4, 6, 7)
+    term = SelfSupervision(settings("none"), 4, 6, 7)
     assert term(losses, None, None, None, None) is losses and not list(term.parameters())

@@ -11,6 +11,7 @@ from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
 from latent3d.systems.ldm3dg.motif_trees import read_trees
 from latent3d.systems.ldm3dg.motifs import Vocabulary
+from latent3d.systems.ldm3dg.settings import Topology
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
 from latent3d.training.batches import Batches
 
@@ -25,7 +26,7 @@ def test_no_random_code_is_an_invalid_graph(steps):
     vocabulary = Vocabulary.of(data)
     trees = read_trees(vocabulary, data)
     torch.manual_seed(0)
-    model = TopologicalAutoencoder(vocabulary, 64, 64, 32, 15, 15)
+    model = TopologicalAutoencoder(vocabulary, Topology(hidden=64, embed=64))
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     batches = Batches(trees.sizes, 32, seed=0)
     for step in range(steps):

@@ -10,8 +10,8 @@ from latent3d.data.molecules.molecules import from_list
 from latent3d.data.molecules.perception import perceive_bonds
 from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
 from latent3d.evaluation.validity import edm_protocol
-from latent3d.plan import Row, hyperparameters, system_defaults
-from latent3d.systems import Context, load_system
+from latent3d.plan import Row, settings, system_defaults
+from latent3d.systems import Context, load_system, system_settings
 from latent3d.training.weights import write_weights
 
 pytestmark = pytest.mark.slow
@@ -32,17 +32,17 @@ def test_eight_molecules_are_learnt_by_heart(system, from_smiles, tmp_path):
     known = {canonical_smiles(sanitised(molecule)) for molecule in molecules}
     module, weights = load_system(system), {}
     for stage, needs in system_defaults(system).stages.items():
-        names = system_defaults(system).hyperparameters[stage]
+        names = system_settings(system)[stage].model_fields
         changed = {name: SETTINGS[name] for name in SETTINGS if name in names} | {"steps": STEPS[stage]}
         row = Row(base=system, overrides={stage: changed})
-        h = hyperparameters(row, stage, "default")
+        h = settings(row, stage, "default")
         needed = {need: weights[need] for need in needs}
         result, more = module.fit(stage, data, needed, h, Run(0, tmp_path / stage))
         weights[stage] = tmp_path / f"{stage}.safetensors"
-        write_weights(weights[stage], result.weights, system, stage, h, **more)
+        write_weights(weights[stage], result.weights, system, stage, h.model_dump(), **more)
 
-    settings = hyperparameters(Row(base=system), "sampling", "default")
-    made = module.generator(weights, settings, Context(), Run(0, tmp_path))(asked(range(100)))
+    sampling = settings(Row(base=system), "sampling", "default")
+    made = module.generator(weights, sampling, Context(), Run(0, tmp_path))(asked(range(100)))
     stable = edm_protocol.stable_atoms(made, edm_protocol.perceive(made))
     whole = edm_protocol.stable_molecules(made, stable)
     found = [canonical_smiles(mol) if (mol := sanitised(perceive_bonds(m)[0])) else None for m in made]

@@ -14,17 +14,19 @@ from latent3d.data.molecules.parquet import read_parquet, write_parquet
 from latent3d.data.records import concatenate
 from latent3d.evaluation.validity import edm_protocol
 from latent3d.evaluation.validity.strict import strict_validity
-from latent3d.plan import system_defaults
+from latent3d.plan import Row, settings
 from latent3d.systems import Context, load_system
+from latent3d.systems.controls.system import drawn
 
 ELEMENTS = {1, 6, 7, 8, 9}
 
 
 def sampled(data, indices, seed=0, source=None, **changed):
     """Controls; `source` is a file of samples."""
-    settings = {**system_defaults("controls").hyperparameters["sampling"], **changed}
+    row = Row(base="controls", overrides={"sampling": changed})
     context = Context(data, None if source is None else read_parquet(source))
-    return load_system("controls").generator({}, settings, context, Run(seed, Path("unused")))(asked(indices, seed))
+    generate = load_system("controls").generator({}, settings(row, "sampling", "default"), context, Run(seed, Path()))
+    return generate(asked(indices, seed))
 
 
 def assert_same(a, b):
@@ -50,11 +52,11 @@ def test_an_index_depends_on_nothing_but_seed_and_index(dataset, kind):
 def test_data_is_drawn_without_replacement_then_cycled(dataset):
     test = dataset.split("test")
     samples = sampled(dataset, range(0, 10), split="test")
-    drawn = [molecule_id(test, molecule) for molecule in samples]
+    found = [molecule_id(test, molecule) for molecule in samples]
     assert len(samples) == 10
-    for cycle in (drawn[:4], drawn[4:8]):
+    for cycle in (found[:4], found[4:8]):
         assert sorted(cycle) == [0, 1, 2, 3]
-    assert len(set(drawn[8:])) == 2
+    assert len(set(found[8:])) == 2
     assert samples.bonds_known.all()
     assert (samples.table["status"] == "ok").all()
 
@@ -134,8 +136,10 @@ def test_impossible_and_unknown_graphs(from_smiles):
 def test_mistakes_are_plain_sentences(dataset, tmp_path):
     with pytest.raises(UserError, match="data, noise, cloud, etkdg"):
         sampled(dataset, range(3), kind="dta")
-    with pytest.raises(UserError, match="no molecules in the split 'tset'"):
+    with pytest.raises(UserError, match=r"sampling\.split: 'tset'\. Did you mean 'test'"):
         sampled(dataset, range(3), split="tset")
+    with pytest.raises(UserError, match="no molecules in the split 'tset'"):
+        drawn(dataset, "tset", np.arange(3), 0)
     with pytest.raises(UserError, match="at least 0"):
         sampled(dataset, range(3), kind="noise", noise=-1.0)
     with pytest.raises(UserError, match="samples_of"):

@@ -10,10 +10,11 @@ from latent3d.data.molecules.molecules import from_list
 from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
 from latent3d.graphs.conformers import read_conformers
 from latent3d.nets.alignment import rotation_matrix
-from latent3d.plan import Row, hyperparameters
-from latent3d.systems import Context, oneshot
-from latent3d.systems.oneshot.atoms import ABSENT, AtomClasses
-from latent3d.systems.oneshot.autoencoder import OneShotAutoencoder
+from latent3d.plan import Row, settings
+from latent3d.systems import Context
+from latent3d.systems.oneshot import system as oneshot
+from latent3d.systems.oneshot.model import ABSENT, AtomClasses, OneShotAutoencoder
+from latent3d.systems.oneshot.settings import Autoencoder
 from latent3d.training.weights import write_weights
 
 SMILES = ["CCO", "C[C@H](O)F", "c1ccncc1", "C[N+](=O)[O-]", "C#N", "O"]
@@ -29,7 +30,8 @@ def autoencoder(conformers, latent=32, width=64):
     torch.manual_seed(0)
     graphs = conformers.graphs
     places, heavy = int(graphs.sizes.max()), int(graphs.heavy().sizes.max())
-    return OneShotAutoencoder(AtomClasses.of(graphs), places, heavy, latent, width, 2, 4, 0.01, 10.0)
+    sizes = {"latent": latent, "width": width, "layers": 2, "heads": 4, "beta": 0.01, "position_weight": 10.0}
+    return OneShotAutoencoder(AtomClasses.of(graphs), places, heavy, Autoencoder(**sizes))
 
 
 def smiles_of(molecule):
@@ -97,11 +99,11 @@ def test_from_training_to_samples(dataset, tmp_path):
     files = {}
     for stage in ("autoencoder", "diffusion"):
         changed = TINY if stage == "autoencoder" else {"width": 16, "blocks": 1, "steps": 5, "batch_size": 4}
-        h = hyperparameters(Row(base="oneshot", overrides={stage: changed}), stage, "quick")
+        h = settings(Row(base="oneshot", overrides={stage: changed}), stage, "quick")
         result, more = oneshot.fit(stage, dataset, dict(files), h, Run(0, tmp_path / stage))
         files[stage] = tmp_path / f"{stage}.safetensors"
-        write_weights(files[stage], result.weights, "oneshot", stage, h, **more)
-    h = hyperparameters(Row(base="oneshot"), "sampling", "quick")
+        write_weights(files[stage], result.weights, "oneshot", stage, h.model_dump(), **more)
+    h = settings(Row(base="oneshot"), "sampling", "quick")
     generate = oneshot.generator(files, h, Context(), Run(0, tmp_path))
     whole, part = generate(asked(range(0, 120), 3)), generate(asked(range(95, 110), 3))
     assert (whole.table["status"] == "ok").all()

@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from asking import asked
+from latent3d import plan
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import from_list
 from latent3d.graphs.point_clouds import elements_of, read_clouds, to_molecules
 from latent3d.nets.alignment import rotation_matrix
 from latent3d.nets.egnn import EGNN
-from latent3d.plan import Row, hyperparameters, system_defaults
-from latent3d.systems import Context, load_system
-from latent3d.systems.edm.fitting import batch_of
-from latent3d.systems.geoldm.autoencoder import PointAutoencoder
+from latent3d.plan import Row, system_defaults
+from latent3d.systems import Context, load_system, system_settings
+from latent3d.systems.geoldm.model import PointAutoencoder
+from latent3d.systems.points import batch_of
 from latent3d.training.weights import write_weights
 
 POINT_MODELS = ["edm", "gdm", "geoldm", "graphldm"]
@@ -23,10 +24,9 @@ SMALLER = {"width": 16, "steps": 6, "batch_size": 4, "ema": 0.9}
 
 
 def settings(system, stage, **changed):
-    known = system_defaults(system).hyperparameters[stage]
-    return hyperparameters(
-        Row(base=system, overrides={stage: {k: v for k, v in changed.items() if k in known}}), stage, "quick"
-    )
+    known = system_settings(system)[stage].model_fields
+    changed = {name: value for name, value in changed.items() if name in known}
+    return plan.settings(Row(base=system, overrides={stage: changed}), stage, "quick")
 
 
 def trained(system, data, folder, **changed):
@@ -37,7 +37,7 @@ def trained(system, data, folder, **changed):
         run = Run(0, folder / system / "work" / stage)
         result, more = load_system(system).fit(stage, data, {need: weights[need] for need in needs}, h, run)
         weights[stage], results[stage] = folder / system / f"{stage}.safetensors", result
-        write_weights(weights[stage], result.weights, system, stage, h, **more)
+        write_weights(weights[stage], result.weights, system, stage, h.model_dump(), **more)
     return weights, results
 
 
@@ -78,7 +78,7 @@ def quick(dataset, tmp_path_factory):
 
 @pytest.mark.parametrize("system", POINT_MODELS)
 def test_samples_do_not_depend_on_how_they_are_asked_for(system, quick, dataset, tmp_path):
-    h = {**settings(system, "sampling"), "steps": 4}
+    h = settings(system, "sampling", steps=4)
     generate = load_system(system).generator(quick(system), h, Context(), Run(0, tmp_path))
     whole, part = generate(asked(range(0, 130), 3)), generate(asked(range(90, 110), 3))
     for index, molecule in zip(range(90, 110), part, strict=True):
@@ -94,7 +94,7 @@ def test_samples_do_not_depend_on_how_they_are_asked_for(system, quick, dataset,
 @pytest.mark.parametrize("system", POINT_MODELS)
 def test_samples_have_the_sizes_and_elements_of_training(system, quick, dataset, tmp_path):
     train = dataset.split("train")
-    h = {**settings(system, "sampling"), "steps": 2}
+    h = settings(system, "sampling", steps=2)
     made = load_system(system).generator(quick(system), h, Context(), Run(0, tmp_path))(asked(range(300)))
     assert set(made.atom_counts) == set(train.atom_counts)
     assert set(made.atomic_numbers) <= set(train.atomic_numbers)
@@ -138,7 +138,7 @@ def test_sampling_can_make_the_choice_of_the_released_slice(dataset, tmp_path):
     for files, expected in ((weights, {"kept": True, "lost": False}), (with_charges, {"kept": True, "lost": True})):
         autoencoder = _always_last_element(files["autoencoder"])
         for choice, found in expected.items():
-            h = {**settings("geoldm", "sampling"), "steps": 2, "last_element": choice}
+            h = settings("geoldm", "sampling", steps=2, last_element=choice)
             changed = {**files, "autoencoder": autoencoder}
             made = load_system("geoldm").generator(changed, h, Context(), Run(0, tmp_path))(asked(range(20)))
             assert (last in made.atomic_numbers) == found

@@ -9,11 +9,12 @@ from latent3d.base.errors import StoppedEarly
 from latent3d.base.run import Run
 from latent3d.training.loop import parts, train
 from latent3d.training.optimizer import RecentClip, learning_rate_factor
+from latent3d.training.settings import RecentClipping
 
-H = {
+SETTINGS = RecentClipping(
     **{"steps": 40, "batch_size": 16, "learning_rate": 1e-2, "weight_decay": 1e-12, "beta_2": 0.999, "amsgrad": True},
     **{"warmup": 0, "decay": "constant", "clip_window": 5, "ema": 0.9},
-}
+)
 SIZES = np.random.default_rng(0).integers(2, 9, 64)
 
 
@@ -41,12 +42,12 @@ def test_recent_clip_is_edms_queue():
 
 
 def test_learning_rates():
-    h = {"steps": 100, "warmup": 10, "decay": "linear"}
-    factors = [learning_rate_factor(step, h) for step in range(100)]
+    linear = SETTINGS.model_copy(update={"steps": 100, "warmup": 10, "decay": "linear"})
+    factors = [learning_rate_factor(step, linear) for step in range(100)]
     assert factors[0] == pytest.approx(0.1)
     assert max(factors) == factors[9] == pytest.approx(0.91)
     assert factors[-1] == pytest.approx(0.01)
-    assert learning_rate_factor(99, {**h, "decay": "constant"}) == 1
+    assert learning_rate_factor(99, linear.model_copy(update={"decay": "constant"})) == 1
 
 
 def test_parts_cover_the_batch_within_the_limit():
@@ -68,7 +69,7 @@ def toy(tmp_path, name, pairs=None, **run):
     def loss(model, rows, generator, step):
         return {"loss": (model(x[rows]) - x[rows] @ target).square().mean()}
 
-    return train("toy", model, SIZES, loss, H, Run(0, tmp_path / name, **run), pairs)
+    return train("toy", model, SIZES, loss, SETTINGS, Run(0, tmp_path / name, **run), pairs)
 
 
 def test_work_in_parts_takes_the_same_steps(tmp_path):
@@ -87,6 +88,6 @@ def test_stopping_after_every_step_changes_no_byte(tmp_path):
             break
         except StoppedEarly:
             stops += 1
-    assert stops == H["steps"] - 1
+    assert stops == SETTINGS.steps - 1
     for key, value in whole.weights.items():
         assert torch.equal(found.weights[key], value)

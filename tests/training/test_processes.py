@@ -21,16 +21,17 @@ import numpy as np, torch
 from safetensors.torch import save_file
 from latent3d.base.run import Run
 from latent3d.training.loop import train
+from latent3d.training.settings import FixedClipping
 
 torch.manual_seed(0)
 x, target = torch.randn(64, 5), torch.randn(5, 1)
 model = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
-h = dict(steps=30, batch_size=16, learning_rate=1e-2, weight_decay=0.01, warmup=5, clip=0.1, ema=0.9,
-         beta_2=0.99, amsgrad=False, decay="linear")
+settings = FixedClipping(steps=30, batch_size=16, learning_rate=1e-2, weight_decay=0.01, warmup=5, clip=0.1, ema=0.9,
+                         beta_2=0.99, amsgrad=False, decay="linear")
 out = Path(sys.argv[1])
 loss = lambda model, rows, generator, step: {"loss": (model(x[rows]) - x[rows] @ target).square().mean()}
 run = Run(0, out / "work")
-result = train("toy", model, np.ones(64), loss, h, run)
+result = train("toy", model, np.ones(64), loss, settings, run)
 if run.is_main:
     save_file(result.weights, out / "weights.safetensors")
 """

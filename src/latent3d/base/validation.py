@@ -55,8 +55,8 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:
 
 
 def suggest(wrong: str, allowed: Any) -> str:
-    """What was meant, if something comes close, and what is allowed."""
-    allowed = sorted(allowed)
+    """What was meant, if something comes close, and what is allowed; a tuple is in an order that says something."""
+    allowed = list(allowed) if isinstance(allowed, tuple) else sorted(allowed)
     close = difflib.get_close_matches(wrong, allowed, n=1)
     meant = f" Did you mean {close[0]!r}?" if close else ""
     return f"{meant} Allowed: {', '.join(allowed)}."

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from latent3d.base.errors import UserError
+from latent3d.base.settings import Settings
 from latent3d.base.validation import suggest
 from latent3d.plan import (
     Row,
     has_preset,
+    settings,
     system_defaults,
 )
-from latent3d.plan import hyperparameters as hyperparameters_of
 
 
 def cores() -> int:
@@ -52,12 +53,12 @@ def check_origin(files: dict[str, Path], system: str, data: Path | None) -> None
         )
 
 
-def resolved(system: str, stage: str, preset: str, text: str) -> dict[str, Any]:
-    """The hyper-parameters of a stage: defaults, preset, then the JSON object `text`; checked."""
+def resolved(system: str, stage: str, preset: str, text: str) -> Settings:
+    """The settings of a stage: defaults, preset, then the JSON object `text`; checked."""
     overrides = parse_object("--hyperparameters", text)
     if not has_preset(system, preset):
         raise UserError(f"--preset: {system} has no {preset!r}.{suggest(preset, system_defaults(system).presets)}")
-    return hyperparameters_of(Row(base=system, overrides={stage: overrides}), stage, preset)
+    return settings(Row(base=system, overrides={stage: overrides}), stage, preset)
 
 
 def parse_object(option: str, text: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from latent3d.base.files import hash_configuration, hash_file, part_of
 from latent3d.base.layout import RUN
 from latent3d.base.progress import Progress
 from latent3d.base.run import Run, versions, write_run
+from latent3d.base.settings import Settings
 from latent3d.data.molecules.content import hash_molecules, of_seed
 from latent3d.data.molecules.molecules import Molecules
 from latent3d.data.molecules.parquet import read_metadata, read_parquet, write_parquet
@@ -44,7 +45,7 @@ class Sampling:
 
     system: str
     parts: dict[str, Path]
-    settings: Any
+    settings: Settings
     data: Path | None
     source: Path | None
     run: Run
@@ -55,7 +56,7 @@ class Sampling:
             "system": self.system,
             "weights_sha256": {stage: hash_file(path) for stage, path in self.parts.items()},
             "data_sha256": None if self.data is None else hash_file(self.data),
-            "hyperparameters": self.settings,
+            "hyperparameters": self.settings.model_dump(),
             "device": self.run.device,
         }
 

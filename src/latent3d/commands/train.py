@@ -3,10 +3,10 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from latent3d.base.files import hash_configuration, hash_file
 from latent3d.base.run import Run, versions, write_run
+from latent3d.base.settings import Settings
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.judges import judge_names, load_judge
 from latent3d.systems import load_system
@@ -19,7 +19,7 @@ def train_stage(
     stage: str,
     data_file: Path,
     needs: dict[str, Path],
-    hyperparameters: dict[str, Any],
+    settings: Settings,
     run: Run,
     out: Path,
 ) -> None:
@@ -28,7 +28,7 @@ def train_stage(
     The checkpoint lives in a folder of `run.work` named by everything that the weights depend on: a changed
     configuration starts anew, the same one resumes. It is removed when the weights are written.
     """
-    data_hash = hash_file(data_file)
+    data_hash, hyperparameters = hash_file(data_file), settings.model_dump()
     depends_on = [
         system,
         stage,
@@ -43,7 +43,7 @@ def train_stage(
     folder = run.work / f"{stage}-{hash_configuration(depends_on)}"
     data = read_parquet(data_file)
     trained = load_judge(system) if system in judge_names() else load_system(system)
-    result, extra = trained.fit(stage, data, needs, hyperparameters, replace(run, work=folder))
+    result, extra = trained.fit(stage, data, needs, settings, replace(run, work=folder))
     if not run.is_main:
         return
     write_log(out.with_suffix(".log.csv"), result.log)

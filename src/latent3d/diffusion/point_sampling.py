@@ -1,7 +1,6 @@
 """Sampling of point clouds: numbers of atoms as in the training molecules, then the chain, in batches of like size."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from latent3d.data.molecules.status import coordinate_status
 from latent3d.diffusion.model import PredictsX0
 from latent3d.diffusion.points import PointCondition, without_gravity
 from latent3d.diffusion.samplers import sample as sample_states
+from latent3d.diffusion.settings import Sampling
 from latent3d.diffusion.streams import Streams
 from latent3d.graphs.point_clouds import PointCloudBatch, to_molecules
 from latent3d.nets.egnn import PAIRS_AT_ONCE
@@ -23,7 +23,7 @@ def sample_points(
     decode: Decode,
     features: int,
     sizes: Mapping[int, int],
-    settings: dict[str, Any],
+    settings: Sampling,
     streams: Streams,
 ) -> tuple[list[Molecule], list[str]]:
     """A molecule without bonds and a status for each of the streams of a chunk.
@@ -46,7 +46,7 @@ def sample_points(
 
 
 def _sample_batch(
-    model: PredictsX0, decode: Decode, features: int, counts: np.ndarray, h: dict[str, Any], streams: Streams
+    model: PredictsX0, decode: Decode, features: int, counts: np.ndarray, settings: Sampling, streams: Streams
 ) -> PointCloudBatch:
     mask = (torch.arange(counts.max()) < torch.from_numpy(counts)[:, None]).to(streams.device)
     condition = PointCondition(mask)
@@ -55,7 +55,7 @@ def _sample_batch(
         return without_gravity(streams.normal_atoms(counts.tolist(), 3 + features), mask)
 
     with torch.no_grad():
-        z0 = sample_states(model, noise, h["steps"], h["sampler"], condition)
+        z0 = sample_states(model, noise, settings.steps, settings.sampler, condition)
         return decode(z0, noise(), condition)
 
 

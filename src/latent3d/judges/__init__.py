@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from latent3d.base.errors import UserError
+from latent3d.base.settings import Settings
 from latent3d.base.validation import suggest
 
 
@@ -24,6 +25,15 @@ def judge_names() -> list[str]:
 
 def load_judge(name: str) -> ModuleType:
     """Import a judge by name. Raises UserError if there is none."""
+    return _module(name, "judge")
+
+
+def judge_settings(name: str) -> dict[str, type[Settings]]:
+    """The settings of a judge by stage. Raises UserError if there is no such judge."""
+    return _module(name, "settings").SETTINGS
+
+
+def _module(name: str, part: str) -> ModuleType:
     if name not in judge_names():
         raise UserError(f"There is no judge {name!r}.{suggest(name, judge_names())}")
-    return importlib.import_module(f"latent3d.judges.{name}.judge")
+    return importlib.import_module(f"latent3d.judges.{name}.{part}")

@@ -3,8 +3,14 @@
 from torch import nn
 
 
-def compile_layers(*layers: nn.Module) -> None:
-    """On a GPU, fuse what stands between the matrix products of each layer, for any number of molecules and atoms."""
-    for layer in layers:
-        if next(layer.parameters()).is_cuda:
-            layer.compile(dynamic=True)
+class Fused(nn.Module):
+    """A layer in which, on a GPU, what stands between the matrix products is fused."""
+
+
+def compile_layers(network: nn.Module) -> None:
+    """On a GPU, compile the `Fused` layers of a network, for any number of molecules and atoms."""
+    if not isinstance(network, Fused):
+        for part in network.children():
+            compile_layers(part)
+    elif next(network.parameters()).is_cuda:
+        network.compile(dynamic=True)

@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from latent3d.nets.compiling import Fused
 from latent3d.nets.mlp import time_embedding
 from latent3d.nets.transformer import attention
 
 
-class SlotTransformer(nn.Module):
+class SlotTransformer(Fused):
     """Network of latents x [B, D], a time t [B] in [0, 1] and a condition [B, C] or None, all made of `slots` slots."""
 
     def __init__(self, dimension: int, condition: int, slots: int, width: int, blocks: int, heads: int) -> None:

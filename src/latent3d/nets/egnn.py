@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from latent3d.nets.compiling import Fused
 from latent3d.nets.pairs import PairLinear
 from latent3d.nets.precision import full_precision
 
@@ -21,7 +22,7 @@ RECOMPUTE_FROM = 300_000
 """Pairs from which layers are computed again in the backward pass instead of being kept."""
 
 
-class Messages(nn.Module):
+class Messages(Fused):
     """h_i <- h_i + MLP[h_i, sum_j gate(m_ij) m_ij / norm], m_ij = MLP[h_i, h_j, e_ij]."""
 
     def __init__(self, width: int, pair_features: int, norm: float) -> None:
@@ -60,7 +61,7 @@ class CoordinateStep(nn.Module):
             return x + weight.sum(-1, keepdim=True) * x - weight @ x
 
 
-class EquivariantLayer(nn.Module):
+class EquivariantLayer(Fused):
     """Messages, then a step of the coordinates."""
 
     def __init__(self, width: int, norm: float) -> None:

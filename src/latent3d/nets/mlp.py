@@ -5,8 +5,10 @@ import math
 import torch
 from torch import nn
 
+from latent3d.nets.compiling import Fused
 
-class ResidualMLP(nn.Module):
+
+class ResidualMLP(Fused):
     """Network of a vector x [B, D], a time t [B] in [0, 1] and a condition [B, C] or None; t modulates blocks (DiT)."""
 
     def __init__(self, dimension: int, condition: int, width: int, blocks: int) -> None:

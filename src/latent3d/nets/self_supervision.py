@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from latent3d.nets.precision import full_precision
+from latent3d.nets.settings import SelfSupervised
 
 DROPPED = 0.2
 """Share of the atoms that are left out of a local view, or whose attributes a view hides."""
@@ -34,15 +35,15 @@ class SelfSupervision(nn.Module):
     """Adds the term of a method to a loss; of `none`, nothing.
 
     Args:
-        method: `none`, `global_local`, `two_view` or `masked_attributes`.
-        weight: of the term.
+        settings: the method, and the weight of the term.
         code, width: of codes and of the states of atoms.
         classes: of atoms.
     """
 
-    def __init__(self, method: str, weight: float, code: int, width: int, classes: int) -> None:
+    def __init__(self, settings: SelfSupervised, code: int, width: int, classes: int) -> None:
         super().__init__()
-        self.method, self.weight = method, weight
+        method = settings.self_supervision
+        self.method, self.weight = method, settings.self_supervision_weight
         if method == "global_local":
             self.local = nn.Identity() if code == width else nn.Linear(width, code)
         elif method == "two_view":

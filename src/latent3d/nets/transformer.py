@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from latent3d.nets.compiling import Fused
 
-class TransformerBlock(nn.Module):
+
+class TransformerBlock(Fused):
     """Self-attention and a GELU feed-forward layer, each on a residual branch."""
 
     def __init__(self, width: int, heads: int) -> None:

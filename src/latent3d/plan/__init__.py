@@ -15,6 +15,7 @@ from latent3d.plan.systems import (
     check_weights,
     has_preset,
     hyperparameters,
+    settings,
     system_defaults,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "owners",
     "parse_configuration",
     "parse_dataset",
+    "settings",
     "swept_rows",
     "system_defaults",
 ]

@@ -21,7 +21,7 @@ from latent3d.plan.sharing import owners
 from latent3d.plan.sweeps import swept_rows
 from latent3d.plan.systems import SystemDefaults, Uses, hyperparameters, system_defaults
 
-NOTHING_TRAINED = SystemDefaults(tasks=[], stages={}, uses=Uses(), hyperparameters={})
+NOTHING_TRAINED = SystemDefaults(tasks=[], stages={}, uses=Uses())
 
 
 class Plan:

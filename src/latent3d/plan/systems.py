@@ -1,18 +1,19 @@
-"""Systems by name: their stages, hyper-parameters and weights, as their defaults.yaml says. Never imports torch."""
+"""Systems by name: their stages, settings and weights, as their defaults.yaml and settings.py say. No torch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, get_args
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from latent3d.base.errors import UserError
+from latent3d.base.settings import Settings
 from latent3d.base.validation import Strict, suggest, validate
-from latent3d.judges import judge_names
+from latent3d.judges import judge_names, judge_settings
 from latent3d.plan.models import Precision, Row
-from latent3d.systems import system_names
+from latent3d.systems import system_names, system_settings
 
 
 class Uses(Strict):
@@ -29,20 +30,18 @@ class Uses(Strict):
 
 
 class SystemDefaults(Strict):
-    """A system's defaults.yaml: the only thing the DAG knows about it.
+    """A system's defaults.yaml: with its settings, the only thing the DAG knows about it.
 
-    `tasks` are those whose requests it answers. `stages` maps each trained stage, in order, to the stages it needs.
-    `hyperparameters` maps stage names (and `sampling`) to their defaults; a preset overrides some of them for one kind
-    of dataset; `choices` lists the words that `stage.name` may be. `published` maps a variant to the system id in the
-    table of published numbers.
+    `extends` names a system of whose file all is taken but what is written here (and `published`). `tasks` are those
+    whose requests it answers. `stages` maps each trained stage, in order, to the stages it needs. A preset changes some
+    settings for one kind of dataset. `published` maps a variant to the system id in the table of published numbers.
     """
 
+    extends: str | None = None
     tasks: list[str] = Field(default_factory=list)
     stages: dict[str, list[str]]
     uses: Uses
-    hyperparameters: dict[str, dict[str, Any]]
     presets: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
-    choices: dict[str, list[str]] = Field(default_factory=dict)
     published: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -56,7 +55,7 @@ class SystemDefaults(Strict):
 
 @cache
 def system_defaults(system: str) -> SystemDefaults:
-    """Read systems/<system>/defaults.yaml, or that of a judge.
+    """Read systems/<system>/defaults.yaml, or that of a judge, and that of the system it extends.
 
     Raises:
         UserError: there is no such system, or its file breaks the contract.
@@ -65,7 +64,23 @@ def system_defaults(system: str) -> SystemDefaults:
     path = resources.files(f"latent3d.{room}") / system / "defaults.yaml"
     if not path.is_file():
         raise UserError(f"There is no system {system!r}.{suggest(system, system_names())}")
-    return validate(SystemDefaults, yaml.safe_load(path.read_text()), f"{room}/{system}/defaults.yaml")
+    written = yaml.safe_load(path.read_text())
+    if "extends" in written:
+        inherited = system_defaults(written["extends"]).model_dump(exclude={"published"})
+        written = _laid_over(inherited, written)
+    return validate(SystemDefaults, written, f"{room}/{system}/defaults.yaml")
+
+
+def _laid_over(below: Any, above: Any) -> Any:
+    """`above` where it says something, else `below`; mappings key by key."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
+
+
+def settings_classes(system: str) -> dict[str, type[Settings]]:
+    """The settings of a system or judge, by stage."""
+    return judge_settings(system) if system in judge_names() else system_settings(system)
 
 
 def has_preset(system: str, preset: str) -> bool:
@@ -74,31 +89,47 @@ def has_preset(system: str, preset: str) -> bool:
     return preset == "default" or preset in presets or not presets
 
 
-def hyperparameters(row: Row, stage: str, preset: str) -> dict[str, Any]:
-    """The hyper-parameters of one stage (or of `sampling`) of a row: defaults, then preset, then overrides.
+def settings(row: Row, stage: str, preset: str) -> Settings:
+    """The settings of one stage (or of `sampling`) of a row: defaults, then preset, then overrides.
 
     Raises:
-        UserError: an override or preset names a stage or hyper-parameter that the system does not have.
+        UserError: an override or preset names a stage or setting that the system does not have, or a wrong value.
     """
-    defaults = system_defaults(row.base)
-    merged = dict(defaults.hyperparameters.get(stage, {}))
-    for name, layer in ((f"preset {preset!r}", defaults.presets.get(preset, {})), ("overrides", row.overrides)):
-        for wrong in sorted(set(layer) - set(defaults.hyperparameters)):
-            raise UserError(
-                f"{name} of system {row.base!r} names the stage {wrong!r}." + suggest(wrong, defaults.hyperparameters)
-            )
-        for wrong in sorted(set(layer.get(stage, {})) - set(merged)):
+    classes, presets = settings_classes(row.base), system_defaults(row.base).presets
+    known, values, origin = classes[stage].model_fields, {}, {}
+    for name, layer in ((f"preset {preset!r}", presets.get(preset, {})), ("overrides", row.overrides)):
+        for wrong in sorted(set(layer) - set(classes)):
+            raise UserError(f"{name} of system {row.base!r} names the stage {wrong!r}.{suggest(wrong, classes)}")
+        for wrong in sorted(set(layer.get(stage, {})) - set(known)):
             raise UserError(
                 f"{name} of system {row.base!r}, stage {stage!r}: unknown hyper-parameter {wrong!r}."
-                + suggest(wrong, merged)
+                + suggest(wrong, known)
             )
-        for key, value in layer.get(stage, {}).items():
-            value = _checked_value(f"{name} of system {row.base!r}, {stage}.{key}", value, merged[key])
-            allowed = defaults.choices.get(f"{stage}.{key}")
-            if allowed and value not in allowed:
-                raise UserError(f"{name} of system {row.base!r}, {stage}.{key}: {value!r}.{suggest(value, allowed)}")
-            merged[key] = value
-    return merged
+        values |= layer.get(stage, {})
+        origin |= dict.fromkeys(layer.get(stage, {}), name)
+    try:
+        return classes[stage].model_validate(values, context={"stage": stage})
+    except ValidationError as error:
+        raise UserError(_sentence(error.errors()[0], classes[stage], row.base, stage, origin)) from error
+
+
+def _sentence(
+    error: Mapping[str, Any], model: type[Settings], system: str, stage: str, origin: Mapping[str, str]
+) -> str:
+    """What is wrong with a value, where it was set, and what may stand there."""
+    if not error["loc"]:
+        return f"system {system!r}: {error['msg']}."
+    key, value = error["loc"][0], error["input"]
+    where, field = f"{origin[key]} of system {system!r}, {stage}.{key}: {value!r}", model.model_fields[key]
+    if error["type"] == "literal_error":
+        return f"{where}.{suggest(str(value), get_args(field.annotation))}"
+    default = f" (the default is {field.default!r})" if error["type"] == "not_a_number" else ""
+    return f"{where} {error['msg']}{default}."
+
+
+def hyperparameters(row: Row, stage: str, preset: str) -> dict[str, Any]:
+    """`settings` as commands and files have them: names and values."""
+    return settings(row, stage, preset).model_dump()
 
 
 def check_precision(name: str) -> None:
@@ -124,18 +155,3 @@ def check_weights(what: str, given: Iterable[str], needed: Iterable[str]) -> Non
     if sorted(given) != sorted(needed):
         wanted = ", ".join(f"{name}=FILE" for name in needed) or "none"
         raise UserError(f"Weights for {what}: got {', '.join(sorted(given)) or 'none'}; give {wanted}.")
-
-
-def _checked_value(where: str, value: Any, default: Any) -> Any:
-    """A hyper-parameter in the type of its default; a count is at least 1, and no number is negative."""
-    number = isinstance(default, int | float) and not isinstance(default, bool)
-    if number and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise UserError(f"{where}: {value!r} is not a number (the default is {default!r}).")
-    if not number and type(value) is not type(default):
-        raise UserError(f"{where}: {value!r} is not of the same type as the default {default!r}.")
-    if number and not 0 <= value < float("inf"):
-        raise UserError(f"{where}: {value!r} must be a number of at least 0.")
-    if isinstance(default, int) and number and (value != int(value) or value < min(default, 1)):
-        raise UserError(f"{where}: {value!r} must be a whole number of at least {min(default, 1)}.")
-    # 2.0 layers are 2, and 1 and 1.0 are one configuration.
-    return type(default)(value) if number else value

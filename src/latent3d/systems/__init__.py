@@ -1,7 +1,10 @@
 """Generative systems: one folder each. The contract that all of them keep, and access by name.
 
-A system is a package `latent3d.systems.<name>` with a `defaults.yaml` (see `plan.SystemDefaults`) and the functions of
-`System`.
+A system is a folder `systems/<name>/` with
+
+    defaults.yaml   what the DAG knows of it (see `plan.SystemDefaults`)
+    settings.py     `SETTINGS`: by stage the class of its settings, `sampling` among them; no torch
+    system.py       the functions of `System`
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -17,6 +21,7 @@ import pandas as pd
 
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
+from latent3d.base.settings import Settings
 from latent3d.base.validation import suggest
 from latent3d.data.molecules.molecules import Molecule, Molecules
 
@@ -110,14 +115,14 @@ class System(Protocol):
     """What the module of every system gives."""
 
     def fit(
-        self, stage: str, data: Molecules, parts: Parts, settings: dict[str, Any], run: Run
+        self, stage: str, data: Molecules, parts: Parts, settings: Any, run: Run
     ) -> tuple[TrainingResult, dict[str, Any]]:
         """Train one stage on `data` (all splits), given the weights of the stages it needs.
 
         Returns the result, and the metadata that its weights file must know beside the settings.
         """
 
-    def generator(self, parts: Parts, settings: dict[str, Any], context: Context, run: Run) -> Generate:
+    def generator(self, parts: Parts, settings: Any, context: Context, run: Run) -> Generate:
         """Load once what sampling needs; what is given answers requests, chunk by chunk."""
 
     def codec(self, parts: Parts, run: Run) -> Codec:
@@ -131,6 +136,15 @@ def system_names() -> list[str]:
 
 def load_system(name: str) -> System:
     """Import a system by name. Raises UserError if there is none."""
+    return cast(System, _module(name, "system"))
+
+
+def system_settings(name: str) -> dict[str, type[Settings]]:
+    """The settings of a system by stage, `sampling` among them. Raises UserError if there is no such system."""
+    return _module(name, "settings").SETTINGS
+
+
+def _module(name: str, part: str) -> ModuleType:
     if name not in system_names():
         raise UserError(f"There is no system {name!r}.{suggest(name, system_names())}")
-    return cast(System, importlib.import_module(f"latent3d.systems.{name}"))
+    return importlib.import_module(f"latent3d.systems.{name}.{part}")

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +22,12 @@ from latent3d.base.files import write_text
 from latent3d.base.progress import Progress
 from latent3d.base.run import Run
 from latent3d.diffusion.streams import stream_seed
+from latent3d.nets.compiling import compile_layers
 from latent3d.training.batches import Batches
 from latent3d.training.checkpoints import latest_checkpoint, read_checkpoint, write_checkpoint
 from latent3d.training.ema import ema_update
 from latent3d.training.optimizer import adamw, gradient_clip, learning_rate_factor
+from latent3d.training.settings import Clipped
 from latent3d.training.stopping import StopSignals, all_stop
 
 Losses = dict[str, torch.Tensor]
@@ -49,11 +50,11 @@ def train(
     model: nn.Module,
     sizes: np.ndarray,
     loss_of_rows: LossOfRows,
-    hyperparameters: dict[str, Any],
+    settings: Clipped,
     run: Run,
     pairs_at_once: int | None = None,
 ) -> TrainingResult:
-    """Train `model` for hyperparameters["steps"] steps of AdamW with clipping and EMA.
+    """Train `model` for settings.steps steps of AdamW with clipping and EMA.
 
     Started by `torchrun`, every process takes its share of each batch and gradients are averaged: the batch size is
     that of all processes together.
@@ -64,7 +65,7 @@ def train(
         sizes: [M] number of atoms (or the like) of every training molecule: batches hold similar sizes.
         loss_of_rows: (model, rows of the batch, generator on the CPU, step) -> {"loss": scalar, other scalars to log}:
             means over the rows.
-        hyperparameters: steps, batch_size, ema, and those of optimizer.py.
+        settings: of the stage.
         run: device, precision, seed, work folder, time limit.
         pairs_at_once: batches are worked through in parts of at most so many pairs (rows times squared size) whose
             gradients add up: what a processor's cache, or a GPU's memory, holds. None for whole batches.
@@ -73,25 +74,25 @@ def train(
         StoppedEarly: the time limit was reached, or a signal asked to stop (see StopSignals); a checkpoint was written.
         UserError: the loss became NaN or infinite.
     """
-    h = hyperparameters
     fabric = launch_fabric(run)
-    batches = Batches(sizes, h["batch_size"], run.seed)
+    batches = Batches(sizes, settings.batch_size, run.seed)
     # The bare module: Fabric's wrapper would round the inputs (coordinates) to bf16 as well.
-    module, optimizer = fabric.to_device(model), fabric.setup_optimizers(adamw(model, h))
-    clip = fabric.to_device(gradient_clip(h))
+    module, optimizer = fabric.to_device(model), fabric.setup_optimizers(adamw(model, settings))
+    compile_layers(module)
+    clip = fabric.to_device(gradient_clip(settings))
     ema = {key: value.detach().clone() for key, value in module.state_dict().items()}
     start, elapsed, log = 0, 0.0, []
     found = latest_checkpoint(run.work)
     if found is not None:
         start, elapsed, log = read_checkpoint(found, module, ema, clip, optimizer)
         if start and run.is_main:
-            print(f"{name}: resumed at step {start} of {h['steps']}", file=sys.stderr)
+            print(f"{name}: resumed at step {start} of {settings.steps}", file=sys.stderr)
 
-    clock, progress = Clock(elapsed), Progress(name, h["steps"], "steps", start)
+    clock, progress = Clock(elapsed), Progress(name, settings.steps, "steps", start)
     with StopSignals() as signals:
-        for step in range(start, h["steps"]):
+        for step in range(start, settings.steps):
             for group in optimizer.param_groups:
-                group["lr"] = h["learning_rate"] * learning_rate_factor(step, h)
+                group["lr"] = settings.learning_rate * learning_rate_factor(step, settings)
             rank, processes = fabric.global_rank, fabric.world_size
             generator = torch.Generator().manual_seed(stream_seed(run.seed, step * processes + rank))
             rows = batches(step)[rank::processes]
@@ -106,12 +107,12 @@ def train(
             average_gradients(fabric, module)
             clip(module, step)
             optimizer.step()
-            ema_update(ema, module, h["ema"], step)
+            ema_update(ema, module, settings.ema, step)
 
             done = step + 1
-            stop = done < h["steps"] and all_stop(fabric, done, signals.received or run.is_out_of_time())
+            stop = done < settings.steps and all_stop(fabric, done, signals.received or run.is_out_of_time())
             save = (stop or clock.checkpoint_due(run.checkpoint_every)) and run.is_main
-            show = done % LOG_EVERY == 0 or done == h["steps"]
+            show = done % LOG_EVERY == 0 or done == settings.steps
             if (show or save) and not losses["loss"].isfinite():
                 raise UserError(
                     f"{name}: the loss is {losses['loss'].item()} at step {done}. Lower learning_rate or clip."
@@ -120,16 +121,16 @@ def train(
                 log.append({"step": done, **{key: value.item() for key, value in losses.items()}})
                 if run.is_main:
                     progress.estimate(done)
-                    speed = h["batch_size"] * progress.rate(done)
-                    progress.show(done, f"loss {log[-1]['loss']:.4f}, {speed:.0f} molecules/s", done == h["steps"])
+                    speed = settings.batch_size * progress.rate(done)
+                    progress.show(done, f"loss {log[-1]['loss']:.4f}, {speed:.0f} molecules/s", done == settings.steps)
             if save:
                 write_checkpoint(run.work, done, clock.seconds(), log, module, ema, clip, optimizer)
             if stop:
                 fabric.barrier()  # before the first to end makes torchrun end the others, the checkpoint is written
-                raise StoppedEarly(f"{name}: saved at step {done} of {h['steps']}; run again to continue.")
+                raise StoppedEarly(f"{name}: saved at step {done} of {settings.steps}; run again to continue.")
     if run.is_main:
-        write_checkpoint(run.work, h["steps"], clock.seconds(), log, module, ema, clip, optimizer)
-    return TrainingResult(ema, clock.seconds(), h["steps"], log, fabric.world_size)
+        write_checkpoint(run.work, settings.steps, clock.seconds(), log, module, ema, clip, optimizer)
+    return TrainingResult(ema, clock.seconds(), settings.steps, log, fabric.world_size)
 
 
 def parts(rows: torch.Tensor, sizes: np.ndarray, pairs_at_once: int | None) -> list[torch.Tensor]:

@@ -1,31 +1,29 @@
-"""The optimiser, its learning rate, and the limit on gradients, from a stage's hyper-parameters."""
-
-from typing import Any
+"""The optimiser, its learning rate, and the limit on gradients, from a stage's settings."""
 
 import torch
 from torch import nn
 
-Hyperparameters = dict[str, Any]
+from latent3d.training import settings
 
 
-def adamw(model: nn.Module, h: Hyperparameters) -> torch.optim.AdamW:
+def adamw(model: nn.Module, optimizer: settings.Optimizer) -> torch.optim.AdamW:
     """AdamW with learning_rate, weight_decay, beta_2, amsgrad."""
     return torch.optim.AdamW(
         model.parameters(),
-        lr=h["learning_rate"],
-        weight_decay=h["weight_decay"],
-        betas=(0.9, h["beta_2"]),
-        amsgrad=h["amsgrad"],
+        lr=optimizer.learning_rate,
+        weight_decay=optimizer.weight_decay,
+        betas=(0.9, optimizer.beta_2),
+        amsgrad=optimizer.amsgrad,
         fused=True,
     )
 
 
-def learning_rate_factor(step: int, h: Hyperparameters) -> float:
+def learning_rate_factor(step: int, optimizer: settings.Optimizer) -> float:
     """Linear warm-up, then `decay`: constant, linear to 1 % of the peak, `decay_factor` every `decay_every` steps."""
-    warmup = min((step + 1) / max(h["warmup"], 1), 1.0)
-    if h["decay"] == "steps":
-        return warmup * h["decay_factor"] ** (step // h["decay_every"])
-    return warmup * (1.0 if h["decay"] == "constant" else max(1 - step / h["steps"], 0.01))
+    warmup = min((step + 1) / max(optimizer.warmup, 1), 1.0)
+    if isinstance(optimizer, settings.StepDecay) and optimizer.decay == "steps":
+        return warmup * optimizer.decay_factor ** (step // optimizer.decay_every)
+    return warmup * (1.0 if optimizer.decay == "constant" else max(1 - step / optimizer.steps, 0.01))
 
 
 class FixedClip(nn.Module):
@@ -61,6 +59,8 @@ class RecentClip(nn.Module):
         self.norms[(step + 1) % len(self.norms)] = torch.minimum(norm, limit)
 
 
-def gradient_clip(h: Hyperparameters) -> FixedClip | RecentClip:
+def gradient_clip(optimizer: settings.Clipped) -> FixedClip | RecentClip:
     """The rule of a stage: `clip` is a fixed norm, `clip_window` the number of recent norms that set it."""
-    return FixedClip(h["clip"]) if "clip" in h else RecentClip(h["clip_window"])
+    if isinstance(optimizer, settings.FixedClipping):
+        return FixedClip(optimizer.clip)
+    return RecentClip(optimizer.clip_window)

@@ -12,6 +12,7 @@ from torch import nn
 from latent3d import __version__
 from latent3d.base.errors import UserError
 from latent3d.base.files import atomic_path, hash_configuration
+from latent3d.nets.compiling import compile_layers
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -64,4 +65,6 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 def for_inference(model: Network, weights: dict[str, torch.Tensor], device: str) -> Network:
     """The network with these weights on a device, for inference alone."""
     model.load_state_dict(weights)
-    return model.to(device).eval().requires_grad_(False)
+    model = model.to(device).eval().requires_grad_(False)
+    compile_layers(model)
+    return model

@@ -16,9 +16,15 @@ from latent3d.nets.geometry_errors import frame_aligned_error, near_pairs
 from latent3d.systems.latent3d import sampling
 from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.geometry import GeometricAutoencoder, relax_springs
+from latent3d.systems.latent3d.settings import Geometry
 
 CHIRAL = ["C[C@H](O)F", "N[C@@H](C)C(=O)O", "C[C@@H]1CO1"]
 ACHIRAL = ["CCO", "c1ccccc1", "C#N", "C#CC#C", "CC(C)(C)C"]
+
+
+def autoencoder(**changed):
+    sizes = {"atom_latent": 3, "width": 32, "layers": 3, "heads": 4, "spring_steps": 4, "spring_steps_inference": 20}
+    return GeometricAutoencoder(9, Geometry(**{**sizes, **changed}))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +41,7 @@ def batch(conformers):
 @pytest.fixture(scope="module")
 def model(batch):
     torch.manual_seed(0)
-    model = GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20)
+    model = autoencoder()
     model.encode(*batch)  # gives the standardisation its mean and variance
     return model.eval()
 
@@ -121,7 +127,7 @@ def test_frame_aligned_error_sees_the_hand_and_not_the_pose(batch, rotation):
 
 def test_training_overfits_a_few_conformers_and_gets_their_hands_right(conformers):
     torch.manual_seed(0)
-    model = GeometricAutoencoder(9, 3, 64, 3, 4, 0.001, 4, 20)
+    model = autoencoder(width=64)
     rows = torch.arange(len(CHIRAL))
     graphs = conformers.graphs.padded(rows)
     x = torch.stack([conformers.positions.padded(rows), conformers.mirrored.padded(rows)])
@@ -146,8 +152,8 @@ def test_training_overfits_a_few_conformers_and_gets_their_hands_right(conformer
 
 @pytest.mark.parametrize("method", ["global_local", "two_view", "masked_attributes"])
 def test_self_supervision_adds_its_term(batch, method):
-    model = GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20, method, 0.5)
-    plain = GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20)
+    model = autoencoder(self_supervision=method, self_supervision_weight=0.5)
+    plain = autoencoder()
     plain.load_state_dict(model.state_dict(), strict=False)
     found, without = (m(*batch, torch.Generator().manual_seed(0)) for m in (model, plain))
     expected = without["loss"] + 0.5 * found["self_supervision"]
@@ -171,12 +177,12 @@ def test_what_hidden_atoms_are_is_not_seen(model, batch):
 
 
 def test_networks_start_alike_with_and_without_self_supervision():
-    def drawn(*more):
+    def drawn(**more):
         torch.manual_seed(0)
-        return GeometricAutoencoder(9, 3, 32, 3, 4, 0.001, 4, 20, *more).state_dict()
+        return autoencoder(**more).state_dict()
 
     plain = drawn()
     for method in ("global_local", "two_view", "masked_attributes"):
-        more = drawn(method, 0.5)
+        more = drawn(self_supervision=method, self_supervision_weight=0.5)
         assert all(torch.equal(more[name], value) for name, value in plain.items())
         assert set(more) > set(plain)

@@ -13,9 +13,11 @@ from latent3d.evaluation.geometry.reconstruction import exact_match_2d
 from latent3d.graphs.graph_batches import Graphs, read_graphs
 from latent3d.systems.latent3d.grammar import Grammar
 from latent3d.systems.latent3d.models import load_topology
+from latent3d.systems.latent3d.settings import Topology
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder, decode_graphs, encode_graphs
 
 MINI = Path(__file__).parents[3] / "resources" / "mini.parquet"
+SMALL = Topology(atom_latent=4, width=32, layers=2, heads=4)
 STATE = ("kinds", "open", "orders", "atoms", "charge", "done")
 
 
@@ -44,7 +46,7 @@ def test_released_weights_give_the_same_graphs(disturbance):
 def test_large_molecules_of_untrained_weights_are_the_same():
     torch.manual_seed(0)
     types = ((6, 0, 4), (7, 0, 3), (7, 1, 4), (8, -1, 1), (8, 0, 2), (9, 0, 1), (16, 0, 6))
-    model = TopologicalAutoencoder(Grammar(types, 40), 4, 32, 2, 4, 0.01).eval()
+    model = TopologicalAutoencoder(Grammar(types, 40), SMALL).eval()
     z = 3 * torch.randn(24, model.code.latent, generator=torch.Generator().manual_seed(0))
     found = model.decode(z)
     assert_same(found, plain_decoding.decode(model, z))
@@ -53,7 +55,7 @@ def test_large_molecules_of_untrained_weights_are_the_same():
 
 def test_many_codes_are_decoded_in_parts(monkeypatch):
     torch.manual_seed(0)
-    model = TopologicalAutoencoder(Grammar(((6, 0, 4), (8, 0, 2)), 6), 4, 32, 2, 4, 0.01).eval()
+    model = TopologicalAutoencoder(Grammar(((6, 0, 4), (8, 0, 2)), 6), SMALL).eval()
     z = 3 * torch.randn(20, model.code.latent, generator=torch.Generator().manual_seed(0))
     whole, sizes, decode = decode_graphs(model, z), [], TopologicalAutoencoder.decode
     monkeypatch.setattr(TopologicalAutoencoder, "decode", lambda self, z: sizes.append(len(z)) or decode(self, z))

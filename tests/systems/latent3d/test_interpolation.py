@@ -10,10 +10,11 @@ from latent3d.data.molecules.molecules import from_list
 from latent3d.data.molecules.parquet import read_metadata, read_parquet, write_parquet
 from latent3d.data.molecules.rdkit import canonical_smiles, to_rdkit
 from latent3d.graphs.molecular_graphs import canonical_graph
-from latent3d.plan import Row, hyperparameters
-from latent3d.systems.latent3d import codec
+from latent3d.plan import Row, settings
+from latent3d.systems.latent3d.geometry import GeometricAutoencoder
 from latent3d.systems.latent3d.grammar import Grammar
-from latent3d.systems.latent3d.models import geometric_autoencoder, topological_autoencoder
+from latent3d.systems.latent3d.system import codec
+from latent3d.systems.latent3d.topology import TopologicalAutoencoder
 from latent3d.training.weights import write_weights
 
 SMILES = ["CCO", "CC(=O)O", "C[C@H](N)O", "C1CC1", "CNC", "C#N"]
@@ -31,15 +32,16 @@ def weights(tmp_path_factory, molecules):
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     h = {
-        stage: hyperparameters(Row(base="latent3d", overrides={stage: SMALL}), stage, "quick")
+        stage: settings(Row(base="latent3d", overrides={stage: SMALL}), stage, "quick")
         for stage in ("topology", "geometry")
     }
     grammar = Grammar.of([canonical_graph(molecule) for molecule in molecules])
-    topology, geometry = topological_autoencoder(grammar, h["topology"]), geometric_autoencoder(4, h["geometry"])
+    topology, geometry = TopologicalAutoencoder(grammar, h["topology"]), GeometricAutoencoder(4, h["geometry"])
     files = {stage: folder / f"{stage}.safetensors" for stage in h}
     more = {"types": grammar.types, "max_atoms": grammar.max_atoms}
-    write_weights(files["topology"], topology.state_dict(), "latent3d", "topology", h["topology"], **more)
-    write_weights(files["geometry"], geometry.state_dict(), "latent3d", "geometry", h["geometry"], max_heavy=4)
+    known = {stage: settings.model_dump() for stage, settings in h.items()}
+    write_weights(files["topology"], topology.state_dict(), "latent3d", "topology", known["topology"], **more)
+    write_weights(files["geometry"], geometry.state_dict(), "latent3d", "geometry", known["geometry"], max_heavy=4)
     return files
 
 

@@ -14,7 +14,7 @@ from latent3d.base.run import Run
 from latent3d.commands.release import released_weights
 from latent3d.data.molecules.molecules import from_list
 from latent3d.graphs.conformers import encode_conformers, read_conformers
-from latent3d.plan import Row, hyperparameters
+from latent3d.plan import Row, settings
 from latent3d.systems import Context
 from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.models import load_geometry, load_guided_prior
@@ -68,12 +68,12 @@ def test_guides_of_another_schedule_are_refused(weights, tmp_path):
     other = {**weights, "guide_2d": tmp_path / "guide_2d.safetensors"}
     write_safetensors(other["guide_2d"], state, {"latent3d": json.dumps(metadata)})
     with pytest.raises(UserError, match=r"'cosine' and guide_2d\.schedule 'linear'"):
-        load_guided_prior("2d", other, {"guidance_2d": 3.0}, "cpu")
-    load_guided_prior("2d", other, {"guidance_2d": 1}, "cpu")
+        load_guided_prior("2d", other, 3.0, "cpu")
+    load_guided_prior("2d", other, 1.0, "cpu")
 
 
 def test_a_chunk_without_a_usable_graph_is_a_chunk_of_failures(weights, monkeypatch):
     monkeypatch.setattr("latent3d.systems.latent3d.sampling.canonical_graph", lambda molecule: None)
-    h = hyperparameters(Row(base="latent3d"), "sampling", "cpu") | {"steps": 2}
+    h = settings(Row(base="latent3d", overrides={"sampling": {"steps": 2}}), "sampling", "cpu")
     made = generator(weights, h, Context(), Run(0, Path()))(asked(range(3)))
     assert made.table["status"].tolist() == ["decode_failed"] * 3 and not any(len(molecule) for molecule in made)

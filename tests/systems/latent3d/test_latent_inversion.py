@@ -13,7 +13,7 @@ from latent3d.graphs.molecular_graphs import read_conformers
 from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.models import load_geometry, load_topology
 from latent3d.systems.latent3d.topology import encode_graphs
-from latent3d.training.latents import load_prior
+from latent3d.systems.loading import load_prior
 
 SMILES = ["CC(=O)OCC", "C1CC1CO", "N#CCC=O", "c1ccoc1", "CC(C)(C)O", "OCC1CN1", "C1CCOC1", "CNC(C)=O", "C#CCCO"]
 

@@ -3,7 +3,7 @@ import torch
 
 from latent3d.base.run import Run
 from latent3d.diffusion.streams import Streams
-from latent3d.plan import Row, hyperparameters
+from latent3d.plan import Row, settings
 from latent3d.training.latents import fit_latents, latent_diffusion
 
 H = {
@@ -26,11 +26,10 @@ def test_latents_are_drawn_from_their_density_given_others(network, conditions, 
     noise = torch.randn(2000, 2, generator=generator)
     latents = torch.stack([100 * others[:, 0], -others[:, 1] + others[:, 2]], 1) + torch.tensor([5.0, 0.1]) * noise
     condition = others if conditions else None
-    h = hyperparameters(
-        Row(base="latent3d", overrides={"diffusion_3d": {**H, "network": network}}), "diffusion_3d", "quick"
-    )
+    row = Row(base="latent3d", overrides={"diffusion_3d": {**H, "network": network}})
+    h = settings(row, "diffusion_3d", "quick")
     result, more = fit_latents("diffusion_3d", latents[:, None], condition, 2, h, Run(0, tmp_path))
-    model = latent_diffusion("diffusion_3d", **more, h=h)
+    model = latent_diffusion(**more, settings=h)
     model.load_state_dict(result.weights)
     model.eval()
     drawn = model.prior().draw(Streams.of(0, range(500)), 50, "ddim", None if condition is None else condition[:500])

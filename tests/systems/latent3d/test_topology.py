@@ -7,6 +7,7 @@ from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
 from latent3d.graphs.graph_batches import read_graphs
 from latent3d.systems.latent3d.grammar import Grammar
 from latent3d.systems.latent3d.sequences import read_sequences
+from latent3d.systems.latent3d.settings import Topology
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder, encode_graphs
 
 SMILES = ["CCO", "CCN", "c1ccncc1", "CC(=O)O", "C1CC1", "C#N", "CF", "C[N+](=O)[O-]"]
@@ -19,7 +20,7 @@ def graphs(from_smiles):
 
 def autoencoder(graphs):
     torch.manual_seed(0)
-    return TopologicalAutoencoder(Grammar.of(graphs), atom_latent=4, width=64, layers=2, heads=4, beta=0.01)
+    return TopologicalAutoencoder(Grammar.of(graphs), Topology(atom_latent=4, width=64, layers=2, heads=4, beta=0.01))
 
 
 def test_overfits_a_few_molecules_and_decodes_them_exactly(graphs):
@@ -75,7 +76,9 @@ def test_codes_are_those_of_the_graph_and_not_of_padding(graphs):
 @pytest.mark.parametrize("method", ["global_local", "two_view", "masked_attributes"])
 def test_self_supervision_trains_the_encoder_and_not_the_decoder(graphs, method):
     torch.manual_seed(0)
-    model = TopologicalAutoencoder(Grammar.of(graphs), 4, 64, 2, 4, 0.01, method, 0.5)
+    term = {"self_supervision": method, "self_supervision_weight": 0.5}
+    settings = Topology(atom_latent=4, width=64, layers=2, heads=4, beta=0.01, **term)
+    model = TopologicalAutoencoder(Grammar.of(graphs), settings)
     sequences = read_sequences(model.grammar, graphs).padded()
     found = model(graphs.heavy().padded(), sequences, torch.Generator().manual_seed(0))
     expected = found["nll"] + 0.01 * found["kl"] + 0.5 * found["self_supervision"]

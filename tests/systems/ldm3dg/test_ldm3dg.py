@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from asking import asked
+from latent3d import plan
 from latent3d.base.errors import UserError
 from latent3d.base.run import Run
 from latent3d.graphs.molecular_graphs import canonical_graph
 from latent3d.nets.alignment import rotation_matrix
-from latent3d.plan import Row, hyperparameters, system_defaults
+from latent3d.plan import Row, system_defaults
 from latent3d.systems import Context, load_system
 from latent3d.systems.ldm3dg import sampling
 from latent3d.systems.ldm3dg.models import load_prior, load_topology
@@ -36,7 +37,7 @@ ROWS = {
 def settings(name, stage, **changed):
     system, overrides = ROWS[name]
     together = {**TINY[stage], **overrides.get(stage, {}), **changed}
-    return hyperparameters(Row(base=system, overrides={stage: together}), stage, "quick")
+    return plan.settings(Row(base=system, overrides={stage: together}), stage, "quick")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def trained(dataset, tmp_path_factory):
                 given = {need: files[need] for need in needs}
                 result, more = load_system(system).fit(stage, dataset, given, h, run)
                 files[stage] = folder / name / f"{stage}.safetensors"
-                write_weights(files[stage], result.weights, system, stage, h, **more)
+                write_weights(files[stage], result.weights, system, stage, h.model_dump(), **more)
             known[name] = files
         return known[name]
 

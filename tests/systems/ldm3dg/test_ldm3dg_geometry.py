@@ -9,15 +9,17 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from latent3d import plan
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecule, from_list
-from latent3d.plan import Row, hyperparameters, system_defaults
+from latent3d.plan import Row
 from latent3d.systems import load_system
 from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers, with_start_coordinates
 from latent3d.systems.ldm3dg.decoder import GeometricDecoder, distance_features, random_start
 from latent3d.systems.ldm3dg.encoder import GeometricEncoder
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder, collapse_penalty
 from latent3d.systems.ldm3dg.graphs import AROMATIC, RADIUS, Edges, read_graphs
+from latent3d.systems.ldm3dg.settings import Geometry
 from latent3d.training.loop import train
 
 FEW = ["C[C@H](O)F", "c1ccccc1", "C#N", "CC(=O)O", "CCCCCC"]
@@ -25,7 +27,7 @@ SMALL = {"encoder_width": 32, "encoder_layers": 2, "code": 16, "width": 32, "rou
 
 
 def settings(system="ldm3dg", **changed):
-    return hyperparameters(Row(base=system, overrides={"geometry": changed}), "geometry", "default")
+    return plan.settings(Row(base=system, overrides={"geometry": changed}), "geometry", "default")
 
 
 def autoencoder(branch, **changed):
@@ -58,9 +60,8 @@ def parameters(model):
 
 
 def test_numbers_of_parameters_are_the_authors():
-    h = system_defaults("ldm3dg").hyperparameters["geometry"]
     with torch.device("meta"):
-        model = GeometricAutoencoder(h)
+        model = GeometricAutoencoder(Geometry())
     assert parameters(model.encoder) == pytest.approx(2.01e6, rel=0.05)
     assert parameters(model.decoder) == pytest.approx(287e6, rel=0.05)
     for stack, expected in (
@@ -90,7 +91,7 @@ def test_edges_are_the_pairs_of_a_molecule_within_the_radius_and_its_bonds(molec
 
 def test_codes_see_neither_orientation_nor_hand(graphs):
     torch.manual_seed(0)
-    encoder = GeometricEncoder(32, 4, 16).double()
+    encoder = GeometricEncoder(Geometry(encoder_width=32, encoder_layers=4, code=16)).double()
     batch = graphs.select(range(len(graphs)))
     batch = replace(batch, positions=batch.positions.double())
     z = encoder(batch)
@@ -104,7 +105,7 @@ def test_codes_see_neither_orientation_nor_hand(graphs):
 
 def test_codes_do_not_depend_on_the_order_of_atoms(graphs):
     torch.manual_seed(0)
-    encoder = GeometricEncoder(32, 3, 16).double()
+    encoder = GeometricEncoder(Geometry(encoder_width=32, encoder_layers=3, code=16)).double()
     for row in range(len(graphs)):
         batch = graphs.select([row])
         batch = replace(batch, positions=batch.positions.double())
@@ -284,7 +285,7 @@ def test_the_loss_falls_tenfold_on_a_handful_of_molecules(branch, from_smiles, t
 
 
 def test_dropout_is_a_function_of_the_step(dataset, tmp_path):
-    h = {**settings(**SMALL), "steps": 3, "batch_size": 4}
+    h = settings(**SMALL, steps=3, batch_size=4)
     first, second = (
         load_system("ldm3dg").fit("geometry", dataset, {}, h, Run(0, tmp_path / name))[0].weights for name in "ab"
     )
@@ -303,6 +304,6 @@ def test_what_cannot_be_read_has_no_graph(from_smiles):
 
 def test_decoders_differ_in_the_branch_alone():
     with torch.device("meta"):
-        prior, posterior = (GeometricDecoder(branch, 250, 1024, 4, 0.1) for branch in ("prior", "posterior"))
+        prior, posterior = (GeometricDecoder(Geometry(branch=branch)) for branch in ("prior", "posterior"))
     ours, theirs = ({name: p.shape for name, p in m.named_parameters()} for m in (prior, posterior))
     assert all(theirs[name] == shape for name, shape in ours.items())

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from latent3d import plan
 from latent3d.base.run import Run
 from latent3d.diffusion.latents import PCAWhitening
 from latent3d.diffusion.objectives import NoiseLevel
 from latent3d.diffusion.samplers import sample
 from latent3d.diffusion.schedules import linear_500, linear_500_zero
 from latent3d.diffusion.streams import Streams
-from latent3d.plan import Row, hyperparameters, system_defaults
+from latent3d.plan import Row
 from latent3d.systems.ldm3dg.prior import TIMES, CodeDiffusion, ResidualStacks
 from latent3d.training.loop import train
 
@@ -26,13 +27,13 @@ SMALL = {
 
 
 def settings(system, **changed):
-    return hyperparameters(Row(base=system, overrides={"diffusion": changed}), "diffusion", "default")
+    return plan.settings(Row(base=system, overrides={"diffusion": changed}), "diffusion", "default")
 
 
 @pytest.mark.parametrize("system", ["ldm3dg", "ldm3dg_corrected"])
 def test_number_of_parameters_is_the_authors(system):
-    h = system_defaults(system).hyperparameters["diffusion"]
-    widths = (250, 250) if h["codes"] == "raw" else (32, 250)
+    h = settings(system)
+    widths = (250, 250) if h.codes == "raw" else (32, 250)
     with torch.device("meta"):
         network = CodeDiffusion(widths, h).denoiser.network
     assert sum(p.numel() for p in network.parameters()) == pytest.approx(280e6, rel=0.01)
@@ -54,7 +55,7 @@ def test_the_released_chain_ends_with_signal_left_and_the_corrected_one_without(
 
 def test_ancestral_sampling_is_that_of_the_chain():
     """One step from x_k by the textbook's formulas (Ho et al. 2020, eq. 7 and 11)."""
-    h = {**system_defaults("ldm3dg").hyperparameters["diffusion"], "width": 16, "layers": 2}
+    h = settings("ldm3dg", width=16, layers=2)
     torch.manual_seed(0)
     denoiser = CodeDiffusion((2, 2), h).denoiser
     beta = torch.linspace(1e-4, 0.02, TIMES, dtype=torch.float64)

@@ -14,6 +14,7 @@ from latent3d.data.molecules.rdkit import canonical_smiles, from_rdkit, sanitise
 from latent3d.systems.ldm3dg.motif_assembly import MAX_MOTIFS
 from latent3d.systems.ldm3dg.motif_trees import read_trees
 from latent3d.systems.ldm3dg.motifs import ROOT, Vocabulary, read_motif
+from latent3d.systems.ldm3dg.settings import Topology
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder, encode_trees, kl_weight
 
 MINI = Path(__file__).parents[3] / "resources" / "mini.parquet"
@@ -47,7 +48,7 @@ def trees():
 
 def autoencoder(vocabulary, width=24):
     torch.manual_seed(0)
-    return TopologicalAutoencoder(vocabulary, width, width, 32, 15, 15)
+    return TopologicalAutoencoder(vocabulary, Topology(hidden=width, embed=width))
 
 
 def noise():
@@ -60,7 +61,7 @@ def test_it_is_as_large_as_the_authors():
     types = sorted({kind for motif in motifs for kind in read_motif(motif).types})
     types += [(118, 0, valence) for valence in range(69 - len(types))]
     vocabulary = Vocabulary(tuple(types), tuple(motifs), tuple(sorted(sites[:15_864])))
-    model = TopologicalAutoencoder(vocabulary, 250, 250, 32, 15, 15)
+    model = TopologicalAutoencoder(vocabulary, Topology())
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(15.21e6, rel=0.05)
 
 
@@ -158,15 +159,17 @@ def test_a_few_molecules_are_learnt_by_heart(trees):
 
 
 def test_the_weight_of_the_kl_term_follows_the_authors():
-    assert [kl_weight(step) for step in (0, 9_999, 10_000, 11_999, 12_000)] == [0, 0, 0.001, 0.001, 0.002]
-    assert kl_weight(2_007_999) == pytest.approx(0.999)
-    assert kl_weight(3_000_000) == 1
+    settings = Topology()
+    assert [kl_weight(step, settings) for step in (0, 9_999, 10_000, 11_999, 12_000)] == [0, 0, 0.001, 0.001, 0.002]
+    assert kl_weight(2_007_999, settings) == pytest.approx(0.999)
+    assert kl_weight(3_000_000, settings) == 1
 
 
 @pytest.mark.parametrize("method", ["global_local", "two_view", "masked_attributes"])
 def test_self_supervision_trains_the_encoder_and_not_the_decoder(trees, method):
     torch.manual_seed(0)
-    model = TopologicalAutoencoder(trees.vocabulary, 24, 24, 32, 15, 15, method, 0.5)
+    term = {"self_supervision": method, "self_supervision_weight": 0.5}
+    model = TopologicalAutoencoder(trees.vocabulary, Topology(hidden=24, embed=24, **term))
     found = model(trees.select(np.arange(len(trees))), noise(), 0.1)
     expected = found["nll"] + 0.1 * found["kl"] + 0.5 * found["self_supervision"]
     assert found["loss"].item() == pytest.approx(expected.item())

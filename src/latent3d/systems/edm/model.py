@@ -3,8 +3,6 @@
 Hoogeboom et al. 2022, sections 3 and 4. Shapes: B molecules, N atoms, E elements, F = E + 1 (with charges) or E.
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -23,16 +21,17 @@ from latent3d.diffusion.points import (
 )
 from latent3d.graphs.point_clouds import PointCloudBatch
 from latent3d.nets.egnn import Backbone
+from latent3d.systems.edm.settings import Diffusion
 
 
 class AtomDiffusion(nn.Module):
     """The denoiser, and how molecules become states and states molecules."""
 
-    def __init__(self, backbone: Backbone, elements: tuple[int, ...], largest: int, h: dict[str, Any]) -> None:
+    def __init__(self, backbone: Backbone, elements: tuple[int, ...], largest: int, settings: Diffusion) -> None:
         super().__init__()
-        self.elements, self.largest, self.charges = tuple(elements), largest, h["charges"]
-        self.type_scale, self.charge_scale = h["type_scale"], h["charge_scale"]
-        network = PointNetwork(backbone, self.features, h["width"], h["layers"], h["message_norm"])
+        self.elements, self.largest, self.charges = tuple(elements), largest, settings.charges
+        self.type_scale, self.charge_scale = settings.type_scale, settings.charge_scale
+        network = PointNetwork(backbone, self.features, settings.width, settings.layers, settings.message_norm)
         self.denoiser = point_denoiser(network)
 
     @property

@@ -20,36 +20,26 @@ from latent3d.nets.precision import full_precision
 from latent3d.nets.self_supervision import SelfSupervision
 from latent3d.nets.slots import SlotCode, with_self_supervision
 from latent3d.nets.transformer import TransformerBlock, padding_bias
+from latent3d.systems.latent3d.settings import Geometry
 
 
 class GeometricAutoencoder(nn.Module):
     """Conformers [B, N, 3] (angstrom) with their graphs to z_3d [B, latent] and back."""
 
-    def __init__(
-        self,
-        max_heavy: int,
-        atom_latent: int,
-        width: int,
-        layers: int,
-        heads: int,
-        beta: float,
-        spring_steps: int,
-        spring_steps_inference: int,
-        self_supervision: str = "none",
-        self_supervision_weight: float = 0.0,
-    ) -> None:
+    def __init__(self, max_heavy: int, settings: Geometry) -> None:
         super().__init__()
-        self.beta = beta
-        self.spring_steps, self.spring_steps_inference = spring_steps, spring_steps_inference
+        self.beta = settings.beta
+        self.spring_steps, self.spring_steps_inference = settings.spring_steps, settings.spring_steps_inference
+        width, layers, heads = settings.width, settings.layers, settings.heads
         self.encoder = ConformerEncoder(max_heavy, width, layers - 1, heads)
-        self.code = SlotCode(width, max_heavy, atom_latent)
+        self.code = SlotCode(width, max_heavy, settings.atom_latent)
         self.latent = self.code.latent
 
         pair_width = width // 2
         self.decoder_embed = GraphEmbedding(width, pair_width, labels=max_heavy)
         self.pair_bias = nn.Linear(pair_width, heads * layers)
         self.decoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
-        self.from_code = nn.Sequential(nn.Linear(atom_latent, width), nn.GELU(), nn.Linear(width, width))
+        self.from_code = nn.Sequential(nn.Linear(settings.atom_latent, width), nn.GELU(), nn.Linear(width, width))
         self.norm = nn.LayerNorm(width)
         self.to_positions = nn.Linear(width, 3)
         self.pair_left, self.pair_right = nn.Linear(width, pair_width), nn.Linear(width, pair_width)
@@ -60,9 +50,7 @@ class GeometricAutoencoder(nn.Module):
         self.reference_distance = nn.Embedding(16 * 4, 1)
         with torch.no_grad():
             self.reference_distance.weight.copy_(torch.tensor([1.0, 1.3, 2.3, 3.0]).repeat(16)[:, None])
-        self.self_supervision = SelfSupervision(
-            self_supervision, self_supervision_weight, self.code.latent, width, MAX_NUMBER
-        )
+        self.self_supervision = SelfSupervision(settings, self.code.latent, width, MAX_NUMBER)
 
     def encode(self, graphs: GraphBatch, positions: torch.Tensor) -> torch.Tensor:
         """z_3d [B, latent] of conformers [B, N, 3]: the mean of the posterior."""

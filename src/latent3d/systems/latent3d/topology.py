@@ -19,6 +19,7 @@ from latent3d.nets.slots import SlotCode, with_self_supervision
 from latent3d.nets.transformer import KeyValues, TransformerBlock, padding_bias
 from latent3d.systems.latent3d.grammar import PAD, Builder, Grammar
 from latent3d.systems.latent3d.sequences import SequenceBatch
+from latent3d.systems.latent3d.settings import Topology
 
 GRAPHS_AT_ONCE = 500
 """Graphs encoded or decoded together, of those that are small."""
@@ -29,20 +30,11 @@ TOKENS_AT_ONCE = 2**16
 class TopologicalAutoencoder(nn.Module):
     """Graph to z_2d [B, latent] and back."""
 
-    def __init__(
-        self,
-        grammar: Grammar,
-        atom_latent: int,
-        width: int,
-        layers: int,
-        heads: int,
-        beta: float,
-        self_supervision: str = "none",
-        self_supervision_weight: float = 0.0,
-    ) -> None:
+    def __init__(self, grammar: Grammar, settings: Topology) -> None:
         super().__init__()
-        self.grammar, self.beta = grammar, beta
-        n = grammar.max_atoms
+        self.grammar, self.beta = grammar, settings.beta
+        n, atom_latent = grammar.max_atoms, settings.atom_latent
+        width, layers, heads = settings.width, settings.layers, settings.heads
         self.embed = GraphEmbedding(width, heads, labels=n)
         self.encoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
         self.code = SlotCode(width, n, atom_latent)
@@ -57,9 +49,7 @@ class TopologicalAutoencoder(nn.Module):
         self.decoder = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.logits = nn.Linear(width, grammar.size)
-        self.self_supervision = SelfSupervision(
-            self_supervision, self_supervision_weight, self.code.latent, width, MAX_NUMBER
-        )
+        self.self_supervision = SelfSupervision(settings, self.code.latent, width, MAX_NUMBER)
 
     def states(self, graphs: GraphBatch, hidden: torch.Tensor | None = None) -> torch.Tensor:
         """[B, N, D] of the atoms of heavy-atom graphs; what hidden atoms [B, N] are is not seen."""

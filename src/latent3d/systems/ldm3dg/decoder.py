@@ -18,6 +18,7 @@ from torch import nn
 
 from latent3d.systems.ldm3dg.graphs import KINDS, MAX_CHARGE, MAX_NUMBER, Edges, GraphBatch, segment_mean
 from latent3d.systems.ldm3dg.joint import MLP, DropRows, JointLinear
+from latent3d.systems.ldm3dg.settings import Geometry
 
 DISTANCE_FEATURES = 16
 
@@ -99,15 +100,16 @@ class Stack(nn.Module):
 class GeometricDecoder(nn.Module):
     """Positions of a batch's atoms from its graphs, codes [B, code], and random positions to start from."""
 
-    def __init__(self, branch: str, code: int, width: int, rounds: int, drop: float) -> None:
+    def __init__(self, settings: Geometry) -> None:
         super().__init__()
+        width, rounds, drop = settings.width, settings.rounds, settings.drop
         self.number, self.charge = nn.Embedding(MAX_NUMBER, width), nn.Embedding(2 * MAX_CHARGE + 1, width)
         self.bond = nn.Embedding(KINDS, width)
-        self.code = nn.Linear(code, width)
+        self.code = nn.Linear(settings.code, width)
         self.prior = Stack(width, rounds, drop, moves=True, keeps_molecule=True)
         self.decoder = Stack(width, rounds, drop, moves=True, keeps_molecule=False)
         self.posterior = None
-        if branch == "posterior":
+        if settings.branch == "posterior":
             self.posterior = Stack(width, rounds, drop, moves=False, keeps_molecule=False)
             self.latent = nn.Linear(width, width)
             self.features = nn.Linear(DISTANCE_FEATURES, width)

@@ -12,6 +12,7 @@ from torch import nn
 from latent3d.nets.self_supervision import View
 from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, Edges, GraphBatch, segment_mean
 from latent3d.systems.ldm3dg.joint import JointLinear
+from latent3d.systems.ldm3dg.settings import Geometry
 
 
 class RadiusLayer(nn.Module):
@@ -38,10 +39,11 @@ class RadiusLayer(nn.Module):
 class GeometricEncoder(nn.Module):
     """Conformers to codes [B, code] in (-1, 1)."""
 
-    def __init__(self, width: int, layers: int, code: int) -> None:
+    def __init__(self, settings: Geometry) -> None:
         super().__init__()
+        width, code = settings.encoder_width, settings.code
         self.embed = nn.Embedding(MAX_NUMBER, width)  # of one-hot elements
-        self.layers = nn.ModuleList(RadiusLayer(width) for _ in range(layers))
+        self.layers = nn.ModuleList(RadiusLayer(width) for _ in range(settings.encoder_layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, code))
 

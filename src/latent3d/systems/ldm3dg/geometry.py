@@ -1,7 +1,6 @@
 """The geometric autoencoder of LDM-3DG: conformer -> z_3d; graph, z_3d (and, as released, coordinates) -> conformer."""
 
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,19 +11,18 @@ from latent3d.nets.self_supervision import SelfSupervision
 from latent3d.systems.ldm3dg.decoder import GeometricDecoder, random_start
 from latent3d.systems.ldm3dg.encoder import GeometricEncoder
 from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, GraphBatch
+from latent3d.systems.ldm3dg.settings import Geometry
 
 
 class GeometricAutoencoder(nn.Module):
     """Encoder and decoder with their common loss: no KL term, no matching of symmetric atoms."""
 
-    def __init__(self, h: dict[str, Any]) -> None:
+    def __init__(self, settings: Geometry) -> None:
         super().__init__()
-        self.code, self.collapse_weight = h["code"], h["collapse_weight"]
-        self.encoder = GeometricEncoder(h["encoder_width"], h["encoder_layers"], h["code"])
-        self.decoder = GeometricDecoder(h["branch"], h["code"], h["width"], h["rounds"], h["drop"])
-        self.self_supervision = SelfSupervision(
-            h["self_supervision"], h["self_supervision_weight"], h["code"], h["encoder_width"], MAX_NUMBER
-        )
+        self.code, self.collapse_weight = settings.code, settings.collapse_weight
+        self.encoder = GeometricEncoder(settings)
+        self.decoder = GeometricDecoder(settings)
+        self.self_supervision = SelfSupervision(settings, settings.code, settings.encoder_width, MAX_NUMBER)
 
     @property
     def reads_positions(self) -> bool:

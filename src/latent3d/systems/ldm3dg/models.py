@@ -1,4 +1,4 @@
-"""The networks of the system, built from hyper-parameters or from weights files."""
+"""The networks of weights files."""
 
 from pathlib import Path
 from typing import Any
@@ -6,30 +6,25 @@ from typing import Any
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.motifs import Vocabulary
 from latent3d.systems.ldm3dg.prior import CodeDiffusion
+from latent3d.systems.ldm3dg.settings import Topology
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
-from latent3d.training.weights import for_inference, read_weights
-
-
-def topological_autoencoder(vocabulary: Vocabulary, h: dict[str, Any]) -> TopologicalAutoencoder:
-    """An untrained topological autoencoder with the hyper-parameters h of its stage."""
-    names = ("hidden", "embed", "latent", "depth_tree", "depth_graph", "self_supervision", "self_supervision_weight")
-    return TopologicalAutoencoder(vocabulary, **{name: h[name] for name in names})
+from latent3d.systems.loading import load_network
 
 
 def load_topology(path: Path, device: str) -> TopologicalAutoencoder:
     """The topological autoencoder of a weights file, ready for inference."""
-    state, metadata = read_weights(path)
-    vocabulary = Vocabulary.from_json(metadata["vocabulary"])
-    return for_inference(topological_autoencoder(vocabulary, metadata["hyperparameters"]), state, device)
+
+    def build(settings: Topology, metadata: dict[str, Any]) -> TopologicalAutoencoder:
+        return TopologicalAutoencoder(Vocabulary.from_json(metadata["vocabulary"]), settings)
+
+    return load_network(path, device, build)[0]
 
 
 def load_geometry(path: Path, device: str) -> GeometricAutoencoder:
     """The geometric autoencoder of a weights file, ready for inference."""
-    state, metadata = read_weights(path)
-    return for_inference(GeometricAutoencoder(metadata["hyperparameters"]), state, device)
+    return load_network(path, device, lambda settings, _: GeometricAutoencoder(settings))[0]
 
 
 def load_prior(path: Path, device: str) -> CodeDiffusion:
     """The diffusion model of a weights file, ready for sampling."""
-    state, metadata = read_weights(path)
-    return for_inference(CodeDiffusion(tuple(metadata["widths"]), metadata["hyperparameters"]), state, device)
+    return load_network(path, device, lambda settings, metadata: CodeDiffusion(tuple(metadata["widths"]), settings))[0]

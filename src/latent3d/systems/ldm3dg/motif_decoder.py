@@ -16,6 +16,7 @@ from torch import nn
 from latent3d.systems.ldm3dg.motif_batches import MAX_SITE, TreeBatch, UsedPairs
 from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, TreeLSTM, children_sum, earlier_sum
 from latent3d.systems.ldm3dg.motifs import MAX_STEPS, Vocabulary
+from latent3d.systems.ldm3dg.settings import Topology
 
 MAX_FREE = 9
 MOTIF_DEPTH = 3
@@ -36,8 +37,9 @@ class KnownPairs:
 class MotifDecoder(nn.Module):
     """Losses of all choices under teacher forcing, and the parts of a decoding step."""
 
-    def __init__(self, vocabulary: Vocabulary, embed: int, hidden: int, latent: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, settings: Topology) -> None:
         super().__init__()
+        embed, hidden, latent = settings.embed, settings.hidden, settings.latent
         tables = vocabulary.tables
         motifs, pairs = len(vocabulary.motifs), len(vocabulary.pairs)
         self.hidden = hidden

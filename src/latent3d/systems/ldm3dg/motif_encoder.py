@@ -5,6 +5,7 @@ from torch import nn
 
 from latent3d.systems.ldm3dg.motif_batches import TreeBatch
 from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, TreeLSTM, children_sum
+from latent3d.systems.ldm3dg.settings import Topology
 
 MAX_HYDROGENS = 9
 
@@ -16,10 +17,11 @@ class MotifEncoder(nn.Module):
     node i reads MLP(e(S_i), h_A_i). Tree messages do not reach beyond `depth_tree` edges from the root.
     """
 
-    def __init__(self, types: int, embed: int, hidden: int, depth_tree: int, depth_graph: int) -> None:
+    def __init__(self, types: int, settings: Topology) -> None:
         super().__init__()
-        self.levels = depth_tree + 1
-        self.atoms = GraphLSTM((types, MAX_HYDROGENS), embed, hidden, depth_graph)
+        embed, hidden = settings.embed, settings.hidden
+        self.levels = settings.depth_tree + 1
+        self.atoms = GraphLSTM((types, MAX_HYDROGENS), embed, hidden, settings.depth_graph)
         self.attachment = nn.Sequential(nn.Linear(embed + hidden, hidden), nn.ReLU())
         self.motif = nn.Sequential(nn.Linear(embed + hidden, hidden), nn.ReLU())
         self.attachments, self.motifs = (TreeLSTM(hidden, hidden) for _ in range(2))

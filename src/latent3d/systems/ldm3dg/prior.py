@@ -1,7 +1,6 @@
 """The latent diffusion of LDM-3DG: one vector, two residual stacks, T = 500."""
 
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +10,7 @@ from latent3d.diffusion.latents import PCAWhitening, StandardScaling
 from latent3d.diffusion.objectives import Denoiser
 from latent3d.diffusion.samplers import sample
 from latent3d.diffusion.streams import Streams
-
-TIMES = 500
+from latent3d.systems.ldm3dg.settings import TIMES, Diffusion
 
 
 class ResidualStacks(nn.Module):
@@ -77,11 +75,11 @@ class StandardLatents(nn.Module):
 class CodeDiffusion(nn.Module):
     """Density of latents [z_2d, z_3d] of the given widths."""
 
-    def __init__(self, widths: tuple[int, int], h: dict[str, Any]) -> None:
+    def __init__(self, widths: tuple[int, int], settings: Diffusion) -> None:
         super().__init__()
-        self.widths, self.is_raw = list(widths), h["codes"] == "raw"
-        network = ResidualStacks(sum(widths), h["width"], h["layers"])
-        self.denoiser = Denoiser(network, h["objective"], h["schedule"])
+        self.widths, self.is_raw = list(widths), settings.codes == "raw"
+        network = ResidualStacks(sum(widths), settings.width, settings.layers)
+        self.denoiser = Denoiser(network, settings.objective, settings.schedule)
         self.codes = RawLatents() if self.is_raw else StandardLatents(*widths)
 
     def forward(self, latents: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:

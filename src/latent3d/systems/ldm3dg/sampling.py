@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
 from rdkit import rdBase
 
-from latent3d.base.errors import UserError
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import EMPTY, Molecule
 from latent3d.data.molecules.status import coordinate_status
@@ -19,19 +17,15 @@ from latent3d.systems.ldm3dg.decoder import random_start
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
 from latent3d.systems.ldm3dg.graphs import read_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_prior, load_topology
-from latent3d.systems.ldm3dg.prior import TIMES, CodeDiffusion
+from latent3d.systems.ldm3dg.prior import CodeDiffusion
+from latent3d.systems.ldm3dg.settings import Sampling
 from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
 
 
-def generator(parts: Parts, settings: dict[str, Any], context: Context, run: Run) -> Generate:
+def generator(parts: Parts, settings: Sampling, context: Context, run: Run) -> Generate:
     """Graphs from z_2d, then conformers from the graph, z_3d and what the decoder reads. `context`: not used."""
     topology, geometry = load_topology(parts["topology"], run.device), load_geometry(parts["geometry"], run.device)
     prior = load_prior(parts["diffusion"], run.device)
-    if TIMES % settings["steps"]:
-        raise UserError(
-            f"sampling.steps: {settings['steps']} does not divide the {TIMES} times of LDM-3DG's diffusion. "
-            "Choose 500, 250, 100, 50, 25 or 10."
-        )
     return in_chunks(partial(_generate_chunk, topology, geometry, prior, settings), run.device)
 
 
@@ -40,17 +34,17 @@ def _generate_chunk(
     topology: TopologicalAutoencoder,
     geometry: GeometricAutoencoder,
     prior: CodeDiffusion,
-    h: dict[str, Any],
+    settings: Sampling,
     streams: Streams,
 ) -> tuple[list[Molecule], list[str]]:
     """One sample per stream: always a whole chunk, so that shapes and hence bytes never differ."""
-    z_2d, z_3d = prior.draw(streams, h["steps"], h["sampler"]).split(prior.widths, 1)
+    z_2d, z_3d = prior.draw(streams, settings.steps, settings.sampler).split(prior.widths, 1)
     decoded = topology.decode(topology.mean(z_2d) if prior.is_raw else z_2d)
     if geometry.reads_positions:
         with rdBase.BlockLogs():
             seeds = [int(torch.randint(2**31 - 1, (), generator=generator)) for generator in streams.generators]
             decoded = [
-                with_start_coordinates(molecule, h["start"], seed)
+                with_start_coordinates(molecule, settings.start, seed)
                 for molecule, seed in zip(decoded, seeds, strict=True)
             ]
     graphs = read_graphs(decoded, placed=geometry.reads_positions).to(streams.device)

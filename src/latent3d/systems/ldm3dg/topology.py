@@ -16,6 +16,7 @@ from latent3d.systems.ldm3dg.motif_decoding import decode
 from latent3d.systems.ldm3dg.motif_encoder import MotifEncoder
 from latent3d.systems.ldm3dg.motif_trees import MotifTrees
 from latent3d.systems.ldm3dg.motifs import Vocabulary
+from latent3d.systems.ldm3dg.settings import Topology
 
 _DECODED_AT_ONCE = 500
 
@@ -27,27 +28,16 @@ class TopologicalAutoencoder(nn.Module):
     32, depths 15) and vocabulary it has 15.9 million parameters (theirs: 15.2 million).
     """
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        hidden: int,
-        embed: int,
-        latent: int,
-        depth_tree: int,
-        depth_graph: int,
-        self_supervision: str = "none",
-        self_supervision_weight: float = 0.0,
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, settings: Topology) -> None:
         super().__init__()
+        hidden, embed, latent = settings.hidden, settings.embed, settings.latent
         self.vocabulary = vocabulary
         self.motifs = nn.Embedding(len(vocabulary.motifs), embed)
         self.pairs = nn.Embedding(len(vocabulary.pairs), embed)
-        self.encoder = MotifEncoder(len(vocabulary.types), embed, hidden, depth_tree, depth_graph)
-        self.decoder = MotifDecoder(vocabulary, embed, hidden, latent)
+        self.encoder = MotifEncoder(len(vocabulary.types), settings)
+        self.decoder = MotifDecoder(vocabulary, settings)
         self.to_mean, self.to_variance = (nn.Linear(hidden, latent) for _ in range(2))
-        self.self_supervision = SelfSupervision(
-            self_supervision, self_supervision_weight, hidden, hidden, len(vocabulary.types)
-        )
+        self.self_supervision = SelfSupervision(settings, hidden, hidden, len(vocabulary.types))
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_normal_(parameter)
@@ -96,11 +86,11 @@ class TopologicalAutoencoder(nn.Module):
         return made
 
 
-def kl_weight(
-    step: int, start: int = 10_000, every: int = 2_000, increment: float = 0.001, largest: float = 1.0
-) -> float:
-    """beta at a training step: 0 until `start`, then `increment` more every so many steps (the authors' schedule)."""
-    return 0.0 if step < start else min(largest, increment * (1 + (step - start) // every))
+def kl_weight(step: int, settings: Topology) -> float:
+    """beta at a training step: 0 at first, then more every so many steps (the authors' schedule)."""
+    if step < settings.beta_from:
+        return 0.0
+    return min(settings.beta_max, settings.beta_step * (1 + (step - settings.beta_from) // settings.beta_every))
 
 
 def encode_trees(model: TopologicalAutoencoder, trees: MotifTrees, batch_size: int = 500) -> torch.Tensor:

@@ -1,12 +1,12 @@
 """Settings of the judge."""
 
-from pydantic import BaseModel
+from latent3d.base.settings import Count, Settings
 
 
-class Regression(BaseModel):
+class Regression(Settings):
     """A least-squares fit has nothing to set but how many molecules it sees."""
 
-    molecules: int = 1000
+    molecules: Count = 1000
 
 
 SETTINGS = {"regression": Regression}

@@ -1,20 +1,19 @@
-"""The point autoencoder: molecules to points that carry k invariant features each, and back.
+"""The point autoencoder, molecules to points that carry k invariant features each, and back; and a denoiser of these.
 
 Xu et al. 2023 (GeoLDM), section 4.1. Shapes: B molecules, N atoms, E elements, F = E + 1 (with charges) or E; mask
 [B, N] is True for atoms.
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.diffusion.objectives import NoiseLevel
-from latent3d.diffusion.points import SCHEDULE, draw_noise
+from latent3d.diffusion.objectives import Denoiser, NoiseLevel
+from latent3d.diffusion.points import SCHEDULE, PointNetwork, draw_noise, point_denoiser
 from latent3d.graphs.point_clouds import PointCloudBatch, centre
 from latent3d.nets.egnn import Backbone
 from latent3d.nets.precision import full_precision
+from latent3d.systems.geoldm.settings import Autoencoder, Diffusion
 
 
 class PointAutoencoder(nn.Module):
@@ -23,14 +22,14 @@ class PointAutoencoder(nn.Module):
     The encoder also reads out variances, which nothing uses: the released code overwrites them by that noise.
     """
 
-    def __init__(self, backbone: Backbone, elements: tuple[int, ...], largest: int, h: dict[str, Any]) -> None:
+    def __init__(self, backbone: Backbone, elements: tuple[int, ...], largest: int, settings: Autoencoder) -> None:
         super().__init__()
-        self.elements, self.largest, self.charges = tuple(elements), largest, h["charges"]
-        self.latent, self.kl_weight = h["latent"], h["kl_weight"]
-        width, norm, features = h["width"], h["message_norm"], len(elements) + h["charges"]
-        self.encoder = backbone(features, width, h["encoder_layers"], width, norm)
+        self.elements, self.largest, self.charges = tuple(elements), largest, settings.charges
+        self.latent, self.kl_weight = settings.latent, settings.kl_weight
+        width, norm, features = settings.width, settings.message_norm, len(elements) + settings.charges
+        self.encoder = backbone(features, width, settings.encoder_layers, width, norm)
         self.code = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2 * self.latent + 1))
-        self.decoder = backbone(self.latent, width, h["decoder_layers"], features, norm)
+        self.decoder = backbone(self.latent, width, settings.decoder_layers, features, norm)
 
     def encode(self, clouds: PointCloudBatch) -> torch.Tensor:
         """Mean of z = [z_x, z_h]: [B, N, 3 + k], z_x without centre of gravity, zero at padding."""
@@ -83,3 +82,8 @@ class PointAutoencoder(nn.Module):
 def noise_of_latents() -> float:
     """sigma at t = 0 of the diffusion over the latents."""
     return float(NoiseLevel.at(SCHEDULE, torch.zeros(1)).sigma)
+
+
+def latent_denoiser(backbone: Backbone, latent: int, settings: Diffusion) -> Denoiser:
+    """An untrained denoiser of points with `latent` features each."""
+    return point_denoiser(PointNetwork(backbone, latent, settings.width, settings.layers, settings.message_norm))

@@ -1,42 +1,37 @@
-"""Training of diffusion in atom space."""
+"""Training of diffusion in atom space, and sampling from it."""
 
 import sys
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
 from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecules
-from latent3d.diffusion.point_sampling import batches_by_size
-from latent3d.diffusion.points import random_rotations
-from latent3d.graphs.point_clouds import PointCloudBatch, PointClouds, elements_of, read_clouds
-from latent3d.nets.compiling import compile_layers
-from latent3d.nets.egnn import PAIRS_AT_ONCE, Backbone
-from latent3d.systems import Parts
+from latent3d.diffusion.point_sampling import batches_by_size, sample_points
+from latent3d.graphs.point_clouds import PointClouds, read_clouds
+from latent3d.nets.egnn import EGNN, PAIRS_AT_ONCE, Backbone
+from latent3d.systems import Context, Generate, Parts
+from latent3d.systems.chunks import in_chunks
 from latent3d.systems.edm.model import AtomDiffusion
+from latent3d.systems.edm.settings import Diffusion, Sampling, turns
+from latent3d.systems.loading import load_network
+from latent3d.systems.points import batch_of, described, sizes_in, training_clouds
 from latent3d.training.loop import Losses, TrainingResult, train
 
 VALIDATION_MOLECULES = 1000
 
 
-def fit(
-    backbone: Backbone,
-    stage: str,
-    data: Molecules,
-    parts: Parts,
-    settings: dict[str, Any],
-    run: Run,
+def fit_with(
+    backbone: Backbone, stage: str, data: Molecules, parts: Parts, settings: Diffusion, run: Run
 ) -> tuple[TrainingResult, dict[str, Any]]:
-    """Train the denoiser; returns the result and what the weights file must know beside the hyper-parameters."""
+    """Train the denoiser; returns the result and what the weights file must know beside the settings."""
     clouds = training_clouds(data).to(run.device)
     torch.manual_seed(run.seed)
-    model = AtomDiffusion(backbone, clouds.elements, int(clouds.sizes.max()), settings).to(run.device)
-    compile_layers(*model.denoiser.network.network.layers)
-    turn = not backbone.equivariant and settings["augment"]
+    model = AtomDiffusion(backbone, clouds.elements, int(clouds.sizes.max()), settings)
 
     def loss(model: torch.nn.Module, rows: torch.Tensor, generator: torch.Generator, _: int) -> Losses:
-        return model(batch_of(clouds, rows, turn, generator), generator)
+        return model(batch_of(clouds, rows, turns(settings), generator), generator)
 
     result = train(stage, model, clouds.sizes, loss, settings, run, PAIRS_AT_ONCE[run.device])
     more = described(clouds)
@@ -76,19 +71,15 @@ def validation_bound(model: AtomDiffusion, data: Molecules, trained: PointClouds
     return {"mean": mean, "standard_error": error, "molecules": len(found), "left_out": left_out}
 
 
-def training_clouds(data: Molecules) -> PointClouds:
-    """The training molecules of a dataset, with the elements that occur in them."""
-    molecules = data.split("train")
-    return read_clouds(molecules, elements_of(molecules))[0]
+def generator_with(backbone: Backbone, parts: Parts, settings: Sampling, context: Context, run: Run) -> Generate:
+    """Noise to positions and elements; bonds are for whoever needs them to perceive. `context` is not used."""
+
+    def build(settings: Diffusion, metadata: dict[str, Any]) -> AtomDiffusion:
+        return AtomDiffusion(backbone, metadata["elements"], max(sizes_in(metadata)), settings)
+
+    model, metadata = load_network(parts["diffusion"], run.device, build)
+    draw = partial(sample_points, model.denoiser, model.decode, model.features, sizes_in(metadata), settings)
+    return in_chunks(draw, run.device)
 
 
-def described(clouds: PointClouds) -> dict[str, Any]:
-    """Elements and how many molecules have how many atoms, for a weights file."""
-    values, counts = np.unique(clouds.sizes, return_counts=True)
-    return {"elements": clouds.elements, "sizes": {str(n): int(c) for n, c in zip(values, counts, strict=True)}}
-
-
-def batch_of(clouds: PointClouds, rows: torch.Tensor, turn: bool, generator: torch.Generator) -> PointCloudBatch:
-    """Rows of the training molecules, randomly turned if asked for."""
-    batch = clouds.padded(rows)
-    return batch.rotated(random_rotations(len(rows), generator)) if turn else batch
+fit, generator = partial(fit_with, EGNN), partial(generator_with, EGNN)
