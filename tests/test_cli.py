@@ -68,7 +68,7 @@ WEIGHTS = [word for stage in system_defaults("latent3d").stages for word in ("--
         ([*SAMPLE, *WEIGHTS[:-2], "--requests", "none.parquet"], "Give --requests FILE, or --count"),
         (["requests", "uncond", "--data", "dataset.parquet", "--count", "1", "--out", "q.parquet"], "no task 'uncond'"),
         (["energy", "no_split.parquet", "--split", "test"], "no column 'split'"),
-        (["table", "qualty", "--dataset", "d", "--rows", "[]", "--out", "t.csv"], "qualty"),
+        (["table", "qualty", "--benchmark", "d", "--rows", "[]", "--out", "t.csv"], "qualty"),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(folder, monkeypatch, capsys, arguments, says):
