@@ -29,9 +29,9 @@ def test_the_page_of_results_is_what_the_workflow_makes():
     page = (ROOT / "docs" / "results.md").read_text()
     assert page == maker.page(), "renew: python docs/make_results.py"
     for name in list(TABLES)[1:]:
-        assert f"`results/table_{name}_{{dataset}}.csv`" in page
+        assert f"`results/table_{name}_{{benchmark}}.csv`" in page
     for name in FIGURES:
-        assert f"`results/fig_{name}_{{dataset}}.svg`" in page
+        assert f"`results/fig_{name}_{{benchmark}}.svg`" in page
 
 
 def test_every_page_is_in_the_index_and_every_link_leads_somewhere():

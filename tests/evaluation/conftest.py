@@ -3,7 +3,7 @@
 import pytest
 
 from latent3d.base.workers import Workers, run_task
-from latent3d.commands.reference import measure_families
+from latent3d.commands.families import measure_families
 from latent3d.data.molecules.parquet import write_parquet
 from latent3d.evaluation.analysis.reference import make_reference, read_reference_molecules
 from latent3d.evaluation.context import Options

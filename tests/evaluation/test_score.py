@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latent3d.commands.reference import measure_families
+from latent3d.commands.families import measure_families
 from latent3d.data.molecules.molecules import EMPTY, Molecule, from_list
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.evaluation.analysis.reference import make_reference

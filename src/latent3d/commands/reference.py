@@ -8,12 +8,12 @@ from latent3d.base.errors import UserError
 from latent3d.base.files import hash_configuration, hash_file, resource
 from latent3d.base.run import versions
 from latent3d.base.workers import Workers, run_task
+from latent3d.commands.families import measure_families
 from latent3d.data.datasets.qm9 import MIRROR_VARIABLE, make_qm9
 from latent3d.evaluation.analysis.reference import Reference, make_reference, read_reference_molecules
 from latent3d.evaluation.analysis.reference_file import VERSION, read_reference, write_reference
 from latent3d.evaluation.context import Options
-from latent3d.evaluation.score import Measure, family, measure_floor
-from latent3d.tasks import read_task
+from latent3d.evaluation.score import measure_floor
 
 TASK_SECONDS = 600.0
 
@@ -84,12 +84,6 @@ def make_reference_file(dataset: Path, out: Path, options: Options, processes: i
     """
     with Workers(run_task, processes, TASK_SECONDS) as workers:
         write_reference(out, _make(dataset, workers, processes, options))
-
-
-def measure_families(task: str) -> list[Measure]:
-    """The families of measures that a task lists."""
-    listed = read_task(task).measures
-    return [family(one) if isinstance(one, str) else family(one.name, one.function) for one in listed]
 
 
 def _make(file: Path, workers: Workers, processes: int, options: Options) -> Reference:

@@ -20,7 +20,8 @@ from latent3d.base.layout import ENERGIES, JUDGED, LEDGER, MEASURES
 from latent3d.base.run import versions
 from latent3d.base.workers import Workers, run_task
 from latent3d.calculations.energies_file import read_energies
-from latent3d.commands.reference import TASK_SECONDS, get_reference, measure_families
+from latent3d.commands.families import measure_families
+from latent3d.commands.reference import TASK_SECONDS, get_reference
 from latent3d.data.molecules.molecules import ELEMENTS, EMPTY, Molecules, from_list
 from latent3d.data.molecules.parquet import read_metadata
 from latent3d.data.molecules.read import doubts, has_coordinates, read_molecules

@@ -68,9 +68,11 @@ class Targets:
         ]
 
     def caption(self, benchmark: str, entry: Entry, figure: str = "") -> str:
-        """What a table or figure shows, in sentences."""
-        what = entry.caption.format(figure=figure)
-        return f"{what}. Rows of {benchmark}; mean and standard deviation over seeds."
+        """What a table, or the figure of that name, shows, in sentences."""
+        sweep = self.plan.configuration.sweeps.get(figure)
+        rows = sweep.rows if sweep else self.plan.configuration.comparisons.get(figure, [])
+        what = entry.caption.format(rows=", ".join(rows), settings=" and ".join(sweep.vary if sweep else []))
+        return f"{what}. Rows of {benchmark}" + ("." if figure else "; mean and standard deviation over seeds.")
 
     # What they are made of.
 

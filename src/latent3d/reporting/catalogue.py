@@ -28,8 +28,8 @@ class Entry(BaseModel):
 
     Attributes:
         name: in its file's name, and what `latent3d table` and `latent3d figure` call it.
-        title: its heading in the report.
-        caption: what it shows, without the full stop. `{figure}` is the name that a sweep or comparison has.
+        title: its heading in the report; `{figure}` is the name of a sweep or comparison.
+        caption: what it shows, without the full stop. `{rows}` and `{settings}` are those of a sweep or comparison.
         maker: `module:function`. The function takes a `material.Material` and gives a DataFrame, or a figure.
         needs: files that it is made of, of every row: of samples (samples.parquet, energies.parquet, measures.parquet,
             ledger.csv, run.json), of each trained stage ({stage}.run.json, {stage}.log.csv), or of what a row's codec
@@ -219,7 +219,7 @@ FIGURES = _by_name(
 SWEEP = Entry(
     name="sweep",
     title="Sweep: {figure}",
-    caption="Quality over the settings of the sweep {figure}; filled: the rows of the tables",
+    caption="Quality of {rows}, varied over {settings}; filled: the rows of the tables",
     maker="latent3d.reporting.figures:sweep_figure",
     needs=(MEASURES, RECONSTRUCTION),
     variants=("raw",),
@@ -227,7 +227,7 @@ SWEEP = Entry(
 COMPARISON = Entry(
     name="comparison",
     title="Comparison: {figure}",
-    caption="Stability of the rows of the comparison {figure} side by side, raw and after MMFF94",
+    caption="Stability side by side, raw and after MMFF94: {rows}",
     maker="latent3d.reporting.figures:comparison_figure",
     needs=(MEASURES,),
 )

@@ -18,8 +18,9 @@ atoms: percentile bootstrap over molecules. Uniqueness and V&U: a jackknife over
 other values of sets: value ± t s/√5 from five disjoint random folds, since a bootstrap with replacement makes
 duplicates and biases them. All are deterministic under `--seed`.
 
-**Names.** The name is the key in `metrics.json` (rates as fractions of 1); the table's column adds unit and direction
-(`pct`: percent; `up`: higher is better; `down`: lower is better; neither: to be compared with real molecules).
+**Names.** The name is the key in `metrics.json` and the quantity in `measures.parquet` (rates as fractions of 1); the
+table's column adds unit and direction (`pct`: percent; `up`: higher is better; `down`: lower is better; neither: to be
+compared with real molecules).
 """
 
 
