@@ -4,7 +4,6 @@ Every rate is over all requested samples unless its name in the registry says ot
 every rate and is never dropped.
 """
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -12,7 +11,6 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from latent3d.base.errors import UserError
 from latent3d.base.workers import Workers
 from latent3d.data.molecules.molecules import ELEMENTS, Molecules
 from latent3d.data.molecules.status import sample_status
@@ -31,11 +29,7 @@ def family(name: str, function: str | None = None) -> Measure:
     Raises:
         UserError: there is none.
     """
-    module, _, attribute = (function or f"latent3d.evaluation.{name}:measure").partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise UserError(f"There is no family of measures {name!r} ({error}). Mend `measures` in task.yaml.") from error
+    return find_function(function or f"latent3d.evaluation.{name}:measure", f"family of measures {name!r} of task.yaml")
 
 
 def score(

@@ -1,11 +1,10 @@
 """A table or figure by its entry in the catalogue."""
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from latent3d.base.errors import UserError
+from latent3d.base.functions import find_function
 from latent3d.reporting.catalogue import Entry
 from latent3d.reporting.material import Material
 from latent3d.reporting.tables import write_table
@@ -33,8 +32,4 @@ def make_figure(entry: Entry, material: Material, out: Path) -> None:
 
 def maker_of(entry: Entry) -> Callable[[Material], Any]:
     """The function that an entry names."""
-    module, _, name = entry.maker.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise UserError(f"{entry.maker}, the maker of {entry.name!r}, cannot be found ({error}). Mend it.") from error
+    return find_function(entry.maker, f"maker of {entry.name!r}")

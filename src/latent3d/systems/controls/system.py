@@ -7,6 +7,7 @@ import pandas as pd
 from rdkit import rdBase
 
 from latent3d.base.errors import UserError
+from latent3d.base.functions import find_function
 from latent3d.base.run import Run
 from latent3d.data.molecules.embedding import embed
 from latent3d.data.molecules.molecules import EMPTY, Molecule, Molecules
@@ -23,15 +24,18 @@ def generator(parts: Parts, settings: Sampling, context: Context, run: Run) -> G
 
     Args:
         parts: none.
-        settings: `kind`, `split`, `noise` (see README.md).
+        settings: `kind`, `split`, `noise`, `function` (see README.md).
         context: the dataset; for kind etkdg also the samples that the graphs come from.
         run: unused.
 
     Raises:
-        UserError: an empty split, or a source that is missing or too short.
+        UserError: an empty split, a source that is missing or too short, or a function that cannot be found.
     """
     if context.data is None:
         raise UserError("Controls are drawn from a dataset: give --data.")
+    if settings.kind == "own":
+        of_task = find_function(settings.function, "controls: sampling.function")
+        return lambda requests: answers(requests, *of_task(requests, context))
 
     def generate(requests: pd.DataFrame) -> Molecules:
         molecules, status = [EMPTY] * len(requests), [""] * len(requests)

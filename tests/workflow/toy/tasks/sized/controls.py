@@ -5,7 +5,7 @@ import numpy as np
 from latent3d.data.molecules.molecules import EMPTY
 
 
-def of_size(requests, context, settings):
+def of_size(requests, context):
     """A molecule and a status per request: drawn with its own stream, every fourth refused."""
     train = context.data.split("train")
     heavy = np.array([(molecule.atomic_numbers > 1).sum() for molecule in train])
