@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from latent3d.base.functions import find_function
 from latent3d.base.workers import Workers
 from latent3d.data.molecules.molecules import ELEMENTS, Molecules
 from latent3d.data.molecules.status import sample_status
