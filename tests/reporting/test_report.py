@@ -191,3 +191,19 @@ def test_an_unknown_table_ends_in_one_sentence(made):
     assert done.stderr == (
         "latent3d: There is no table 'qualty'. Choose one of: quality, distribution, energy, autoencoder, cost.\n"
     )
+
+
+def test_figures_of_the_configuration_have_titles_of_their_kind(made, rows_json, tmp_path):
+    figure = (made / "fig_quality_toy.svg").read_bytes()
+    for name in ("few_steps", "side_by_side"):
+        (tmp_path / f"fig_{name}_toy.svg").write_bytes(figure)
+    shared = {"side_by_side": "comparison", "few_steps": "sweep"}
+    benchmark = {"name": "toy", "task": "unconditional", "rows": json.loads(rows_json), "shared": shared}
+    files = [made / "table_toy.csv", *tmp_path.glob("*.svg")]
+    out = tmp_path / "report.html"
+    done = latent3d("report", *files, "--results", made, "--benchmark", json.dumps(benchmark), "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert re.findall("<figcaption>(.*)</figcaption>", out.read_text()) == [
+        "Sweep: few steps",
+        "Comparison: side by side",
+    ]

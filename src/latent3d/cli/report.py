@@ -60,18 +60,19 @@ def _figure(
 def _report(
     files: list[Path] = Argument(help="the tables (.csv) and figures (.svg) to show"),
     results: Path = _RESULTS,
-    benchmark: list[str] = Option(help="JSON with name, task and rows; give it once per benchmark"),
+    benchmark: list[str] = Option(help="JSON with name, task, rows and shared; give it once per benchmark"),
     out: Path = Option(help="page to write (.html)"),
 ) -> None:
     """Write one self-contained HTML page of tables and figures."""
     from latent3d.plan.entries import figures_of, tables_of
+    from latent3d.reporting.catalogue import SHARED_FIGURES, choose
     from latent3d.reporting.material import Material
     from latent3d.reporting.report import Chapter, write_report
     from latent3d.reporting.rows import parse_benchmark
 
-    shown = [parse_benchmark(text) for text in benchmark]
-    chapters = [
-        Chapter(Material(one.name, one.rows, Layout(results)), tables_of(one.task), figures_of(one.task))
-        for one in shown
-    ]
+    chapters = []
+    for one in map(parse_benchmark, benchmark):
+        shared = {name: choose("figure", kind, SHARED_FIGURES) for name, kind in sorted(one.shared.items())}
+        material = Material(one.name, one.rows, Layout(results))
+        chapters.append(Chapter(material, tables_of(one.task), figures_of(one.task) | shared))
     write_report(files, chapters, out)

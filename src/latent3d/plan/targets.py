@@ -164,7 +164,9 @@ class Targets:
 
     def for_report(self, benchmark: str) -> str:
         """JSON of what the report is told of a benchmark (reporting/rows.py)."""
-        shown = ShownBenchmark(name=benchmark, task=self._task(benchmark), rows=self.rows(benchmark))
+        sweeps, comparisons = self.plan.sweeps, self.plan.configuration.comparisons
+        shared = dict.fromkeys(sweeps, SWEEP.name) | dict.fromkeys(comparisons, COMPARISON.name)
+        shown = ShownBenchmark(name=benchmark, task=self._task(benchmark), rows=self.rows(benchmark), shared=shared)
         return json.dumps(shown.model_dump())
 
     def _task(self, benchmark: str) -> str:

@@ -16,7 +16,7 @@ from latent3d.base.files import write_text
 from latent3d.base.layout import MEASURES, SAMPLES
 from latent3d.data.parquet import read_metadata
 from latent3d.evaluation.energy.energies import CALCULATIONS
-from latent3d.reporting.catalogue import SWEEP, Entry
+from latent3d.reporting.catalogue import Entry
 from latent3d.reporting.gallery import SHOWN, gallery, viewer
 from latent3d.reporting.material import Material
 from latent3d.reporting.report_tables import failure_matrix, layout
@@ -36,7 +36,10 @@ FAILURES = {
 
 @dataclass(frozen=True)
 class Chapter:
-    """A benchmark: what its tables and figures are made of, and their entries by name, the main table first."""
+    """A benchmark: what its tables and figures are made of, and their entries by name, the main table first.
+
+    The figures of sweeps and comparisons have the names that the configuration gives them.
+    """
 
     material: Material
     tables: Mapping[str, Entry]
@@ -109,7 +112,7 @@ def _table(chapter: Chapter, name: str, given: Mapping[str, Path]) -> pd.DataFra
 
 
 def _figures(chapter: Chapter, given: Mapping[str, Path], names: list[str]) -> dict[str, Path]:
-    """Figures of a benchmark by name: those of its task in their order, then those of sweeps and comparisons."""
+    """Figures of a benchmark by name, in their order."""
     found = {}
     for file, path in given.items():
         of = [name for name in names if file.startswith("fig_") and file.endswith(f"_{name}.svg")]
@@ -120,7 +123,8 @@ def _figures(chapter: Chapter, given: Mapping[str, Path], names: list[str]) -> d
 
 
 def _title(chapter: Chapter, figure: str) -> str:
-    return chapter.figures.get(figure, SWEEP).title.format(figure=figure.replace("_", " "))
+    title = chapter.figures[figure].title if figure in chapter.figures else "{figure}"
+    return title.format(figure=figure.replace("_", " "))
 
 
 def _failures(material: Material) -> list[dict[str, Any]]:

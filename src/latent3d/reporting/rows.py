@@ -37,13 +37,17 @@ class TableRow(BaseModel):
 
 
 class ShownBenchmark(BaseModel):
-    """A benchmark of the report, with the rows of its tables."""
+    """A benchmark of the report, with the rows of its tables.
+
+    `shared` maps the figures that the configuration names to `sweep` or `comparison`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     task: str
     rows: list[TableRow]
+    shared: dict[str, str] = {}
 
 
 def parse_rows(text: str) -> list[TableRow]:
