@@ -40,6 +40,9 @@ weights=()
 for name in topology geometry diffusion_2d diffusion_3d guide_2d guide_3d; do weights+=(--weights "$name=$OUT/$name.safetensors"); done
 [ -e "$OUT/reconstruction.json" ] || within_limit latent3d reconstruct latent3d --data "$DATA" --weights "topology=$OUT/topology.safetensors" \
   --weights "geometry=$OUT/geometry.safetensors" --device "$DEVICE" --out "$OUT/reconstruction.json"
-within_limit latent3d sample --system latent3d --data "$DATA" "${weights[@]}" --preset "$PRESET" --count "$COUNT" \
-  --seed 0 --seed 1 --seed 2 --device "$DEVICE" --out "$OUT"
+# Where the workflow looks for them: the benchmark of a dataset has its name.
+[ -e "$OUT/requests.parquet" ] || within_limit latent3d requests unconditional --data "$DATA" --count "$COUNT" \
+  --seed 0 --seed 1 --seed 2 --out "$OUT/requests.parquet"
+within_limit latent3d sample --system latent3d --data "$DATA" "${weights[@]}" --preset "$PRESET" \
+  --requests "$OUT/requests.parquet" --device "$DEVICE" --out "$OUT/raw/samples.parquet"
 echo "gpu.sh: complete"
