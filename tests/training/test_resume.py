@@ -35,8 +35,10 @@ import sys, json
 from pathlib import Path
 from latent3d.base.run import Run
 from latent3d.commands.train import train_stage
+from latent3d.systems.latent3d.settings import Topology
 data, out, work, h = sys.argv[1:]
-train_stage("latent3d", "topology", Path(data), {}, json.loads(h), Run(0, Path(work), checkpoint_every=0.0), Path(out))
+settings, run = Topology(**json.loads(h)), Run(0, Path(work), checkpoint_every=0.0)
+train_stage("latent3d", "topology", Path(data), {}, settings, run, Path(out))
 """
 
 

@@ -6,7 +6,7 @@ from latent3d.commands.release import released_weights
 from latent3d.diffusion.guidance import RegressorGuided
 from latent3d.diffusion.samplers import sample
 from latent3d.diffusion.streams import Streams
-from latent3d.training.latents import load_prior
+from latent3d.systems.loading import load_prior
 
 
 @pytest.mark.parametrize("steps", [25, 50])

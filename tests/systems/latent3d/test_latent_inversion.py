@@ -8,8 +8,7 @@ from latent3d.commands.release import released_weights
 from latent3d.data.molecules.molecules import from_list
 from latent3d.diffusion.guidance import Autoguided
 from latent3d.diffusion.samplers import invert, sample
-from latent3d.graphs.conformers import encode_conformers
-from latent3d.graphs.molecular_graphs import read_conformers
+from latent3d.graphs.conformers import encode_conformers, read_conformers
 from latent3d.systems.latent3d.conformers import decode_conformers
 from latent3d.systems.latent3d.models import load_geometry, load_topology
 from latent3d.systems.latent3d.topology import encode_graphs
