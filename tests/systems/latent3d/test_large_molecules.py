@@ -17,6 +17,7 @@ from latent3d.data.molecules.rdkit import canonical_smiles, from_rdkit, sanitise
 from latent3d.graphs.graph_batches import read_graphs
 from latent3d.systems.latent3d.grammar import Builder, Grammar
 from latent3d.systems.latent3d.sequences import read_sequences
+from latent3d.systems.latent3d.settings import Topology
 from latent3d.systems.latent3d.topology import TopologicalAutoencoder, decode_graphs, encode_graphs
 
 SIDE_CHAINS = {
@@ -80,7 +81,7 @@ def test_sentences_of_peptides_build_them_again(peptides):
 def test_large_molecules_are_learned_by_heart_and_decoded_exactly(peptides):
     graphs = read_graphs(peptides[:3])
     torch.manual_seed(0)
-    model = TopologicalAutoencoder(Grammar.of(graphs), atom_latent=4, width=64, layers=2, heads=4, beta=0.001)
+    model = TopologicalAutoencoder(Grammar.of(graphs), Topology(atom_latent=4, width=64, layers=2, heads=4, beta=0.001))
     sequences, batch = read_sequences(model.grammar, graphs).padded(), graphs.heavy().padded()
     optimizer, generator = torch.optim.AdamW(model.parameters(), 3e-3), torch.Generator().manual_seed(0)
     for _ in range(200):

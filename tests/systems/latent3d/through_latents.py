@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from latent3d import plan
 from latent3d.base.run import Run
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.rdkit import sanitised
-from latent3d.plan import Row, hyperparameters
+from latent3d.plan import Row
 from latent3d.systems import load_system
 from latent3d.training.weights import write_weights
 
@@ -27,10 +28,10 @@ def main(file: Path, overrides: dict[str, dict[str, int]], folder: Path) -> None
     data, system, parts = read_parquet(file), load_system("latent3d"), {}
     row = Row(base="latent3d", overrides=overrides)
     for stage in ("topology", "geometry"):
-        settings = hyperparameters(row, stage, "quick")
+        settings = plan.settings(row, stage, "quick")
         result, more = system.fit(stage, data, parts, settings, Run(0, folder / stage))
         parts[stage] = folder / f"{stage}.safetensors"
-        write_weights(parts[stage], result.weights, "latent3d", stage, settings, **more)
+        write_weights(parts[stage], result.weights, "latent3d", stage, settings.model_dump(), **more)
     codec = system.codec(parts, Run(0, folder))
     encoded = codec.encode(data.split("train"))
     conformers, made = (codec.decode(encoded.latents, torch.Generator(), given) for given in (encoded, None))

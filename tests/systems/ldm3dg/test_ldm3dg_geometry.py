@@ -76,7 +76,7 @@ def test_edges_are_the_pairs_of_a_molecule_within_the_radius_and_its_bonds(molec
     batch = graphs.select([4, 1])
     assert batch.batch.tolist() == [0] * 20 + [1] * 12
     together = torch.cdist(batch.positions, batch.positions)
-    together[batch.batch[:, None] != batch.owner] = 100
+    together[batch.batch[:, None] != batch.batch] = 100
     expected = torch.nonzero((together < RADIUS).fill_diagonal_(False))
     found = torch.stack([batch.near.senders, batch.near.receivers], 1)
     assert sorted(found.tolist()) == sorted(expected.tolist())
