@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from latent3d.training.batches import Batches
+from latent3d.training.batches import Batches, pairs_at_once
 from latent3d.training.ema import ema_update
 
 
@@ -25,6 +25,16 @@ def test_a_step_is_a_function_of_seed_and_step():
 
 def test_fewer_molecules_than_a_batch_are_one_batch():
     assert len(Batches(np.ones(5), 64, seed=0)(7)) == 5
+
+
+def test_only_batches_that_are_too_large_are_worked_through_in_parts():
+    qm9, drugs = np.array([29] * 5000), np.array([44] * 4000 + [181])
+    for batch_size in (16, 32, 64):  # of all presets for a processor
+        assert pairs_at_once(qm9, batch_size, "cpu") is None
+    assert pairs_at_once(qm9, 1024, "cuda") is None
+    assert pairs_at_once(drugs, 32, "cpu") == 2**18
+    assert pairs_at_once(drugs, 1024, "cuda") == 2**20
+    assert pairs_at_once(drugs[-3:], 1024, "cpu") is None  # no more than three can come together
 
 
 def test_ema_is_the_weighted_mean_it_claims_to_be():

@@ -50,7 +50,11 @@ class RaggedTensor:
 
     def to(self, device: str | torch.device) -> "RaggedTensor":
         """The same with its values on another device."""
-        return replace(self, values=self.values.to(device))
+        return self.with_values(self.values.to(device))
+
+    def with_values(self, values: torch.Tensor) -> "RaggedTensor":
+        """Arrays of the same lengths with other rows [A, ...]."""
+        return replace(self, values=values)
 
     def where(self, kept: np.ndarray) -> "RaggedTensor":
         """The rows that are True in `kept` [A], of values on the host."""

@@ -18,7 +18,7 @@ from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conform
 from latent3d.systems.ldm3dg.decoder import GeometricDecoder, distance_features, random_start
 from latent3d.systems.ldm3dg.encoder import GeometricEncoder
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder, collapse_penalty
-from latent3d.systems.ldm3dg.graphs import AROMATIC, RADIUS, Edges, read_graphs
+from latent3d.systems.ldm3dg.graphs import AROMATIC, RADIUS, Edges, read_edge_graphs
 from latent3d.systems.ldm3dg.settings import Geometry
 from latent3d.training.loop import train
 
@@ -42,12 +42,12 @@ def molecules(from_smiles):
 
 @pytest.fixture(scope="module")
 def graphs(molecules):
-    return read_graphs(molecules)
+    return read_edge_graphs(molecules)
 
 
 def moved(graphs, positions):
     """The same graphs read anew at other positions [A, 3]."""
-    return read_graphs(moved.source.with_positions(positions.numpy()))
+    return read_edge_graphs(moved.source.with_positions(positions.numpy()))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -120,11 +120,11 @@ def test_codes_do_not_depend_on_the_order_of_atoms(graphs):
 def test_nothing_depends_on_the_company_in_a_batch(branch, graphs):
     model = autoencoder(branch)
     z = encode_conformers(model, graphs)
-    starts = random_start(len(graphs.numbers), torch.Generator().manual_seed(0))
+    starts = random_start(graphs.sizes.sum(), torch.Generator().manual_seed(0))
     together = decode_conformers(model, graphs, z, starts)
     for row, x in enumerate(together):
         batch = graphs.select([row])
-        atoms = slice(graphs.offsets[row], graphs.offsets[row + 1])
+        atoms = slice(graphs.atoms.offsets[row], graphs.atoms.offsets[row + 1])
         with torch.no_grad():
             torch.testing.assert_close(model.encoder(batch)[0], z[row], atol=1e-5, rtol=1e-4)
             alone = model.decoder(batch, z[row : row + 1], starts[atoms])
@@ -134,8 +134,9 @@ def test_nothing_depends_on_the_company_in_a_batch(branch, graphs):
 
 def test_the_released_decoder_reads_coordinates_and_the_prior_branch_cannot(graphs):
     z = torch.randn(len(graphs), 16, generator=torch.Generator().manual_seed(1))
-    starts = random_start(len(graphs.numbers), torch.Generator().manual_seed(0))
-    nudged = graphs.positions + 0.05 * torch.randn(graphs.positions.shape, generator=torch.Generator().manual_seed(2))
+    starts = random_start(graphs.sizes.sum(), torch.Generator().manual_seed(0))
+    noise = torch.randn(graphs.positions.values.shape, generator=torch.Generator().manual_seed(2))
+    nudged = graphs.positions.values + 0.05 * noise
     made = {}
     for branch in ("posterior", "prior"):
         model = autoencoder(branch)
@@ -144,7 +145,7 @@ def test_the_released_decoder_reads_coordinates_and_the_prior_branch_cannot(grap
     assert made["posterior"] > 1e-4
     assert made["prior"] == 0
     # Not even coordinates that are not there change it: those of decoded graphs.
-    bare = read_graphs(moved.source.with_positions(np.full((len(starts), 3), np.nan)), placed=False)
+    bare = read_edge_graphs(moved.source.with_positions(np.full((len(starts), 3), np.nan)), placed=False)
     model = autoencoder("prior")
     for a, b in zip(
         decode_conformers(model, bare, z, starts), decode_conformers(model, graphs, z, starts), strict=True
@@ -156,12 +157,10 @@ def test_the_released_decoder_reads_coordinates_and_the_prior_branch_cannot(grap
 def test_the_released_decoder_is_not_equivariant(graphs):
     model = autoencoder("posterior")
     z = encode_conformers(model, graphs)
-    starts = random_start(len(graphs.numbers), torch.Generator().manual_seed(0))
+    starts = random_start(graphs.sizes.sum(), torch.Generator().manual_seed(0))
     turn = torch.tensor(Rotation.random(random_state=0).as_matrix(), dtype=torch.float32)
-    plain, turned = (
-        decode_conformers(model, replace(graphs, positions=graphs.positions @ r), z, starts)
-        for r in (torch.eye(3), turn)
-    )
+    there = (graphs.positions.with_values(graphs.positions.values @ r) for r in (torch.eye(3), turn))
+    plain, turned = (decode_conformers(model, replace(graphs, positions=x), z, starts) for x in there)
     distances = [np.linalg.norm(x[:, None] - x, axis=-1) for x in (plain[0], turned[0])]
     assert np.abs(distances[0] - distances[1]).max() > 1e-4
 
@@ -241,13 +240,13 @@ def test_gradients_of_the_penalty_push_codes_apart():
 def test_a_molecule_without_edges_decodes(from_smiles):
     helium = Molecule(np.array([2], np.uint8), np.zeros((1, 3), np.float32), np.zeros((0, 2), np.int16),
                       np.zeros(0, np.uint8), np.zeros(1, np.int8))  # fmt: skip
-    graphs = read_graphs([helium, from_smiles("C")])
+    graphs = read_edge_graphs([helium, from_smiles("C")])
     for branch in ("posterior", "prior"):
         model = autoencoder(branch)
         z = encode_conformers(model, graphs)
         made = decode_conformers(model, graphs, z, torch.rand(6, 3))
         assert [len(x) for x in made] == [1, 5] and all(np.isfinite(x).all() for x in made)
-        alone = read_graphs([helium])
+        alone = read_edge_graphs([helium])
         assert np.isfinite(decode_conformers(model, alone, z[:1], torch.rand(1, 3))[0]).all()
 
 
@@ -268,7 +267,7 @@ def test_coordinates_to_read_come_from_etkdg_or_a_plane(from_smiles):
 
 @pytest.mark.parametrize("branch", ["posterior", "prior"])
 def test_the_loss_falls_tenfold_on_a_handful_of_molecules(branch, from_smiles, tmp_path):
-    graphs = read_graphs([from_smiles(smiles) for smiles in ("C#N", "O", "C=O", "C1=CO1")] * 8)
+    graphs = read_edge_graphs([from_smiles(smiles) for smiles in ("C#N", "O", "C=O", "C1=CO1")] * 8)
     h = settings(
         branch=branch, **{**SMALL, "width": 64}, drop=0.0, steps=250, batch_size=16, learning_rate=0.003,
         decay="linear", collapse_weight=0.0,
@@ -280,7 +279,7 @@ def test_the_loss_falls_tenfold_on_a_handful_of_molecules(branch, from_smiles, t
 
     log = train("geometry", GeometricAutoencoder(h), graphs.sizes, loss, h, Run(0, tmp_path)).log
     with torch.no_grad():
-        nothing = float(graphs.positions.square().mean())
+        nothing = float(graphs.positions.values.square().mean())
     assert np.mean([line["mse"] for line in log[-2:]]) < nothing / 10
 
 
@@ -298,8 +297,8 @@ def test_what_cannot_be_read_has_no_graph(from_smiles):
     lost = replace(ethanol, positions=np.full_like(ethanol.positions, np.nan))
     impossible = replace(ethanol, bond_orders=np.full_like(ethanol.bond_orders, 3))
     molecules = from_list([unknown, ethanol, lost, impossible], pd.DataFrame(index=range(4)))
-    assert read_graphs(molecules).index.tolist() == [1]
-    assert read_graphs(molecules, placed=False).index.tolist() == [1, 2]
+    assert read_edge_graphs(molecules).index.tolist() == [1]
+    assert read_edge_graphs(molecules, placed=False).index.tolist() == [1, 2]
 
 
 def test_decoders_differ_in_the_branch_alone():

@@ -12,7 +12,7 @@ from latent3d.data.molecules.status import coordinate_status
 from latent3d.systems import Encoded, Latents, Parts
 from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers
 from latent3d.systems.ldm3dg.decoder import random_start
-from latent3d.systems.ldm3dg.graphs import read_graphs
+from latent3d.systems.ldm3dg.graphs import read_edge_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_topology
 from latent3d.systems.ldm3dg.motif_trees import read_trees
 from latent3d.systems.ldm3dg.topology import encode_trees
@@ -37,9 +37,9 @@ class MotifCodec:
     def encode(self, molecules: Molecules) -> Encoded:
         """Of the graphs the mean before the bottleneck's noise; of the conformers z_3d."""
         trees = read_trees(self.topology.vocabulary, molecules)
-        both, of_trees, _ = np.intersect1d(trees.index, read_graphs(molecules).index, return_indices=True)
+        both, of_trees, _ = np.intersect1d(trees.index, read_edge_graphs(molecules).index, return_indices=True)
         reference = [molecules[row] for row in both]
-        graphs = read_graphs(reference).to(self.device)
+        graphs = read_edge_graphs(reference).to(self.device)
         z_2d = self.topology.mean(encode_trees(self.topology, trees)[of_trees].to(self.device))
         return Encoded(both, reference, {"z_2d": z_2d, "z_3d": encode_conformers(self.geometry, graphs)}, graphs)
 
@@ -52,13 +52,13 @@ class MotifCodec:
         if given is None:
             made = self.topology.decode(latents["z_2d"])
         else:
-            starts = random_start(len(given.read.numbers), generator)
+            starts = random_start(given.read.sizes.sum(), generator)
             found = decode_conformers(self.geometry, given.read, latents["z_3d"], starts)
             made = [replace(molecule, positions=x) for molecule, x in zip(given.molecules, found, strict=True)]
         return from_list(made, pd.DataFrame({"status": list(map(coordinate_status, made))}))
 
     def change(self, encoded: Encoded, turn: torch.Tensor) -> float:
         """Of z_3d."""
-        graphs = encoded.read
-        turned = replace(graphs, positions=graphs.positions @ turn.to(graphs.positions).T)
+        positions = encoded.read.positions
+        turned = replace(encoded.read, positions=positions.with_values(positions.values @ turn.to(positions.values).T))
         return float(relative_change(encoded.latents["z_3d"], encode_conformers(self.geometry, turned)).mean())

@@ -10,21 +10,21 @@ from latent3d.data.molecules.embedding import embed
 from latent3d.data.molecules.molecules import Molecule
 from latent3d.data.molecules.rdkit import sanitised
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
-from latent3d.systems.ldm3dg.graphs import Graphs
+from latent3d.systems.ldm3dg.graphs import EdgeGraphs
 
 BATCH = 100  # molecules encoded or decoded together
 
 
 @torch.no_grad()
-def encode_conformers(model: GeometricAutoencoder, graphs: Graphs) -> torch.Tensor:
+def encode_conformers(model: GeometricAutoencoder, graphs: EdgeGraphs) -> torch.Tensor:
     """z_3d [M, code] of all conformers, on the device of `graphs`."""
     codes = [model.encoder(graphs.select(rows)).float() for rows in _batches(graphs)]
-    return torch.cat(codes) if codes else torch.zeros(0, model.code, device=graphs.numbers.device)
+    return torch.cat(codes) if codes else torch.zeros(0, model.code, device=graphs.atoms.values.device)
 
 
 @torch.no_grad()
 def decode_conformers(
-    model: GeometricAutoencoder, graphs: Graphs, z: torch.Tensor, starts: torch.Tensor
+    model: GeometricAutoencoder, graphs: EdgeGraphs, z: torch.Tensor, starts: torch.Tensor
 ) -> list[np.ndarray]:
     """Positions [N, 3] of all graphs from codes [M, code] and random starts [A, 3] in (-1, 1)^3 of all their atoms.
 
@@ -33,13 +33,13 @@ def decode_conformers(
     out: list[np.ndarray] = []
     for rows in _batches(graphs):
         first, last = rows[0], rows[-1] + 1
-        atoms = slice(graphs.offsets[first], graphs.offsets[last])
+        atoms = slice(graphs.atoms.offsets[first], graphs.atoms.offsets[last])
         x = model.decoder(graphs.select(rows), z[first:last], starts[atoms].to(z.device))
         out += np.split(x.float().cpu().numpy(), np.cumsum(graphs.sizes[rows])[:-1])
     return out
 
 
-def _batches(graphs: Graphs) -> list[np.ndarray]:
+def _batches(graphs: EdgeGraphs) -> list[np.ndarray]:
     rows = np.arange(len(graphs))
     return [rows[begin : begin + BATCH] for begin in range(0, len(rows), BATCH)]
 

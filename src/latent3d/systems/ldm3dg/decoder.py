@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.systems.ldm3dg.graphs import KINDS, MAX_CHARGE, MAX_NUMBER, Edges, GraphBatch, segment_mean
+from latent3d.systems.ldm3dg.graphs import KINDS, MAX_CHARGE, MAX_NUMBER, EdgeBatch, Edges, segment_mean
 from latent3d.systems.ldm3dg.joint import MLP, DropRows, JointLinear
 from latent3d.systems.ldm3dg.settings import Geometry
 
@@ -55,7 +55,7 @@ class Round(nn.Module):
         self.drop = DropRows(drop)
 
     def forward(
-        self, h: torch.Tensor, e: torch.Tensor, u: torch.Tensor, edges: Edges, batch: GraphBatch
+        self, h: torch.Tensor, e: torch.Tensor, u: torch.Tensor, edges: Edges, batch: EdgeBatch
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """States of atoms [A, D], edges [E, D] and molecules [B, D] -> the same."""
         of_edge = batch.batch[edges.senders]
@@ -85,7 +85,7 @@ class Stack(nn.Module):
         u: torch.Tensor,
         x: torch.Tensor,
         edges: Edges,
-        batch: GraphBatch,
+        batch: EdgeBatch,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """States as in `Round`, positions x [A, 3] -> the same."""
         for one in self.rounds:
@@ -114,7 +114,7 @@ class GeometricDecoder(nn.Module):
             self.latent = nn.Linear(width, width)
             self.features = nn.Linear(DISTANCE_FEATURES, width)
 
-    def forward(self, batch: GraphBatch, z: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    def forward(self, batch: EdgeBatch, z: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
         """[A, 3], angstrom, centred. start [A, 3] is random; `batch.positions` is read by the posterior alone."""
         edges = batch.bonds if self.posterior is None else batch.near
         h, e, u = self.number(batch.numbers - 1) + self.charge(batch.charges), self.bond(edges.kinds), self.code(z)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from latent3d.nets.self_supervision import View
-from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, Edges, GraphBatch, segment_mean
+from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, EdgeBatch, Edges, segment_mean
 from latent3d.systems.ldm3dg.joint import JointLinear
 from latent3d.systems.ldm3dg.settings import Geometry
 
@@ -47,7 +47,7 @@ class GeometricEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, code))
 
-    def view(self, batch: GraphBatch, hidden: torch.Tensor | None = None) -> View:
+    def view(self, batch: EdgeBatch, hidden: torch.Tensor | None = None) -> View:
         """Codes [B, code] and the states of atoms [A, width] after the last layer; hidden atoms [A] have no element."""
         x, h = batch.positions, self.embed(batch.numbers - 1)
         if hidden is not None:
@@ -56,6 +56,6 @@ class GeometricEncoder(nn.Module):
             x, h = layer(x, h, batch.near)
         return View(torch.tanh(self.head(self.norm(batch.mean(h)))), h, batch.batch)
 
-    def forward(self, batch: GraphBatch) -> torch.Tensor:
+    def forward(self, batch: EdgeBatch) -> torch.Tensor:
         """[B, code]."""
         return self.view(batch).codes

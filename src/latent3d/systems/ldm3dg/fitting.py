@@ -12,7 +12,7 @@ from latent3d.data.molecules.molecules import Molecules
 from latent3d.systems import Parts
 from latent3d.systems.ldm3dg.conformers import encode_conformers
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
-from latent3d.systems.ldm3dg.graphs import read_graphs
+from latent3d.systems.ldm3dg.graphs import read_edge_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_topology
 from latent3d.systems.ldm3dg.motif_trees import read_trees
 from latent3d.systems.ldm3dg.motifs import Vocabulary
@@ -44,7 +44,7 @@ def _fit_topology(data: Molecules, parts: Parts, settings: Topology, run: Run) -
 
 
 def _fit_geometry(data: Molecules, parts: Parts, settings: Geometry, run: Run) -> Fitted:
-    graphs = read_graphs(data).to(run.device)
+    graphs = read_edge_graphs(data).to(run.device)
     sizes = require_molecules(graphs.sizes)
     torch.manual_seed(run.seed)
     model = GeometricAutoencoder(settings)
@@ -59,7 +59,7 @@ def _fit_geometry(data: Molecules, parts: Parts, settings: Geometry, run: Run) -
 
 def _fit_diffusion(data: Molecules, parts: Parts, settings: Diffusion, run: Run) -> Fitted:
     topology, geometry = load_topology(parts["topology"], run.device), load_geometry(parts["geometry"], run.device)
-    trees, graphs = read_trees(topology.vocabulary, data), read_graphs(data).to(run.device)
+    trees, graphs = read_trees(topology.vocabulary, data), read_edge_graphs(data).to(run.device)
     _, of_trees, of_graphs = np.intersect1d(trees.index, graphs.index, return_indices=True)
     roots = encode_trees(topology, trees).to(run.device)
     z_2d = roots if settings.codes == "raw" else topology.mean(roots)

@@ -10,7 +10,7 @@ from latent3d.nets.alignment import aligned_square_error
 from latent3d.nets.self_supervision import SelfSupervision
 from latent3d.systems.ldm3dg.decoder import GeometricDecoder, random_start
 from latent3d.systems.ldm3dg.encoder import GeometricEncoder
-from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, GraphBatch
+from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, EdgeBatch
 from latent3d.systems.ldm3dg.settings import Geometry
 
 
@@ -29,7 +29,7 @@ class GeometricAutoencoder(nn.Module):
         """Whether the decoder is the released one, which reads coordinates."""
         return self.decoder.posterior is not None
 
-    def forward(self, batch: GraphBatch, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def forward(self, batch: EdgeBatch, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Mean square error of coordinates after superposition, angstrom^2, and the term against collapse."""
         view = self.encoder.view(batch)
         z = view.codes

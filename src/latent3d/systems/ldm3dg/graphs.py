@@ -4,14 +4,14 @@ Nothing is padded: a batch is the atoms of its molecules one after the other, wi
 batch normalisation and radius graphs see atoms alone. Two sets of edges: `near`, pairs within 5 angstrom, and `bonds`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from latent3d.data.molecules.molecules import Molecule, Molecules
 from latent3d.data.molecules.rdkit import sanitised
-from latent3d.data.records import gather
+from latent3d.graphs.ragged import RaggedTensor, Rows
 
 RADIUS = 5.0  # angstrom
 NO_BOND, AROMATIC = 0, 4
@@ -30,7 +30,7 @@ class Edges:
 
 
 @dataclass(frozen=True)
-class GraphBatch:
+class EdgeBatch:
     """B molecules with A atoms.
 
     Attributes:
@@ -83,76 +83,65 @@ def segment_mean(x: torch.Tensor, segments: torch.Tensor, count: int) -> torch.T
 
 
 @dataclass(frozen=True)
-class _Pairs:
-    """Directed pairs of M molecules: atoms in their molecules [E, 2], kinds [E]; offsets [M + 1] on the CPU."""
+class EdgeGraphs:
+    """M molecules as flat arrays.
 
-    atoms: torch.Tensor
-    kinds: torch.Tensor
-    offsets: np.ndarray
+    Attributes:
+        atoms: [N, 2] int16 of each: atomic numbers, formal charges plus MAX_CHARGE.
+        positions: [N, 3] float32 of each.
+        near, bonds: [E, 3] int16 of each: two atoms and the kind of the edge between them.
+        index: [M] the row of each in the molecules they came from.
+    """
 
-    def select(self, rows: np.ndarray, first_atoms: np.ndarray) -> Edges:
-        """The pairs of some molecules, whose atoms now begin at `first_atoms`."""
-        found, offsets = gather(self.offsets, rows)
-        shift = np.repeat(first_atoms, np.diff(offsets))
-        found, shift = (torch.from_numpy(a).to(self.atoms.device) for a in (found, shift))
-        senders, receivers = (self.atoms[found] + shift[:, None]).unbind(1)
-        return Edges(senders, receivers, self.kinds[found])
-
-
-@dataclass(frozen=True)
-class Graphs:
-    """M molecules as flat arrays; `index` [M] is the row of each in the molecules they came from."""
-
-    numbers: torch.Tensor
-    charges: torch.Tensor
-    positions: torch.Tensor
-    offsets: np.ndarray
-    near: _Pairs
-    bonds: _Pairs
+    atoms: RaggedTensor
+    positions: RaggedTensor
+    near: RaggedTensor
+    bonds: RaggedTensor
     index: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.atoms)
 
     @property
     def sizes(self) -> np.ndarray:
         """[M] number of atoms."""
-        return np.diff(self.offsets)
+        return self.atoms.counts
 
-    def to(self, device: str | torch.device) -> "Graphs":
-        """The same on another device; offsets stay on the CPU."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("numbers", "charges", "positions"):
-            parts[name] = parts[name].to(device)
-        for name in ("near", "bonds"):
-            pairs = parts[name]
-            parts[name] = _Pairs(pairs.atoms.to(device), pairs.kinds.to(device), pairs.offsets)
-        return Graphs(**parts)
+    def to(self, device: str | torch.device) -> "EdgeGraphs":
+        """The same on another device."""
+        parts = (part.to(device) for part in (self.atoms, self.positions, self.near, self.bonds))
+        return EdgeGraphs(*parts, self.index)
 
-    def select(self, rows: np.ndarray | torch.Tensor) -> GraphBatch:
+    def select(self, rows: Rows) -> EdgeBatch:
         """Some of the molecules as a batch on the same device. All sizes are known on the CPU: no step waits."""
-        rows, device = np.asarray(rows), self.numbers.device
-        found, offsets = gather(self.offsets, rows)
-        counts = np.diff(offsets)
-        batch = np.repeat(np.arange(len(rows)), counts)
-        place = np.arange(len(batch)) - offsets[batch]
-        found, batch, place, sizes = (torch.from_numpy(a).to(device) for a in (found, batch, place, counts))
-        return GraphBatch(
-            numbers=self.numbers[found],
-            charges=self.charges[found],
-            positions=self.positions[found],
+        atoms, device = self.atoms.take(rows), self.atoms.values.device
+        numbers, charges = atoms.values.long().unbind(1)
+        batch = np.repeat(np.arange(len(atoms)), atoms.counts)
+        place = np.arange(len(batch)) - atoms.offsets[batch]
+        batch, place, counts = (torch.from_numpy(a).to(device) for a in (batch, place, atoms.counts))
+        return EdgeBatch(
+            numbers=numbers,
+            charges=charges,
+            positions=self.positions.take(rows).values,
             batch=batch,
             place=place,
-            counts=sizes,
-            width=int(counts.max(initial=0)),
-            near=self.near.select(rows, offsets[:-1]),
-            bonds=self.bonds.select(rows, offsets[:-1]),
+            counts=counts,
+            width=int(atoms.counts.max(initial=0)),
+            near=_edges(self.near.take(rows), atoms.offsets),
+            bonds=_edges(self.bonds.take(rows), atoms.offsets),
         )
 
 
-def read_graphs(molecules: Molecules | list[Molecule], placed: bool = True) -> Graphs:
+def _edges(found: RaggedTensor, first_atoms: np.ndarray) -> Edges:
+    """The edges of molecules whose atoms begin at `first_atoms`."""
+    shift = torch.from_numpy(np.repeat(first_atoms[:-1], found.counts)).to(found.values.device)
+    i, j, kinds = found.values.long().unbind(1)
+    return Edges(i + shift, j + shift, kinds)
+
+
+def read_edge_graphs(molecules: Molecules | list[Molecule], placed: bool = True) -> EdgeGraphs:
     """The molecules whose bonds are known and which RDKit can sanitise, with finite positions if `placed`."""
-    found, index = [], []
+    atoms, positions, near, bonds, index = [], [], [], [], []
     for i, molecule in enumerate(molecules):
         if molecule.bonds is None or not len(molecule) or (placed and not np.isfinite(molecule.positions).all()):
             continue
@@ -163,18 +152,21 @@ def read_graphs(molecules: Molecules | list[Molecule], placed: bool = True) -> G
         for bond in mol.GetBonds():
             kind = AROMATIC if bond.GetIsAromatic() else int(bond.GetBondTypeAsDouble())
             kinds[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()] = kind
-        found.append((molecule, kinds + kinds.T))
+        kinds += kinds.T
+        x = molecule.positions.astype(np.float64)
+        x -= x.mean(0)
+        charges = molecule.formal_charges.astype(np.int64) + MAX_CHARGE
+        atoms.append(np.column_stack([molecule.atomic_numbers, charges]))
+        positions.append(x.astype(np.float32))
+        for found, pairs in ((near, near_pairs(x)), (bonds, np.argwhere(kinds > 0))):
+            found.append(np.column_stack([pairs, kinds[pairs[:, 0], pairs[:, 1]]]))
         index.append(i)
-    positions = [m.positions.astype(np.float64) - m.positions.astype(np.float64).mean(0) for m, _ in found]
-    sizes = [len(m) for m, _ in found]
-    near = [(near_pairs(x), kinds) for x, (_, kinds) in zip(positions, found, strict=True)]
-    return Graphs(
-        numbers=_flat([m.atomic_numbers for m, _ in found], (), np.int64),
-        charges=_flat([m.formal_charges for m, _ in found], (), np.int64) + MAX_CHARGE,
-        positions=_flat(positions, (3,), np.float32),
-        offsets=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]),
-        near=_pairs(near),
-        bonds=_pairs([(np.argwhere(kinds > 0), kinds) for _, kinds in found]),
+    edges = np.zeros((0, 3), np.int16)
+    return EdgeGraphs(
+        atoms=RaggedTensor.of(atoms, edges[:, :2]),
+        positions=RaggedTensor.of(positions, np.zeros((0, 3), np.float32)),
+        near=RaggedTensor.of(near, edges),
+        bonds=RaggedTensor.of(bonds, edges),
         index=np.array(index, np.int64),
     )
 
@@ -184,14 +176,3 @@ def near_pairs(positions: np.ndarray) -> np.ndarray:
     distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
     np.fill_diagonal(distances, np.inf)
     return np.argwhere(distances < RADIUS)
-
-
-def _pairs(found: list[tuple[np.ndarray, np.ndarray]]) -> _Pairs:
-    """From pairs [E, 2] of each molecule and its kinds of bonds [N, N]."""
-    offsets = np.concatenate([[0], np.cumsum([len(pairs) for pairs, _ in found], dtype=np.int64)])
-    kinds = [matrix[pairs[:, 0], pairs[:, 1]] for pairs, matrix in found]
-    return _Pairs(_flat([pairs for pairs, _ in found], (2,), np.int64), _flat(kinds, (), np.int64), offsets)
-
-
-def _flat(parts: list[np.ndarray], shape: tuple[int, ...], dtype: type) -> torch.Tensor:
-    return torch.from_numpy(np.concatenate([np.zeros((0, *shape)), *parts]).astype(dtype))

@@ -15,7 +15,7 @@ from latent3d.systems.chunks import in_chunks
 from latent3d.systems.ldm3dg.conformers import decode_conformers, with_start_coordinates
 from latent3d.systems.ldm3dg.decoder import random_start
 from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
-from latent3d.systems.ldm3dg.graphs import read_graphs
+from latent3d.systems.ldm3dg.graphs import read_edge_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_prior, load_topology
 from latent3d.systems.ldm3dg.prior import CodeDiffusion
 from latent3d.systems.ldm3dg.settings import Sampling
@@ -47,7 +47,7 @@ def _generate_chunk(
                 with_start_coordinates(molecule, settings.start, seed)
                 for molecule, seed in zip(decoded, seeds, strict=True)
             ]
-    graphs = read_graphs(decoded, placed=geometry.reads_positions).to(streams.device)
+    graphs = read_edge_graphs(decoded, placed=geometry.reads_positions).to(streams.device)
     starts = [
         random_start(size, streams.generators[row])
         for row, size in zip(graphs.index.tolist(), graphs.sizes.tolist(), strict=True)
