@@ -103,6 +103,12 @@ def test_every_stratum_is_a_set_and_the_ledger_keeps_the_order(measured, dataset
     assert ledger["sample"].tolist() == ["ok", "decode_failed"] * 7
 
 
+def test_sets_keep_the_order_of_the_file(measured, dataset):
+    few = dataset.take(np.arange(3))
+    found, _ = measured(concatenate([of_seed(few, seed, "ok") for seed in (9, 2, 5)]))
+    assert found["seed"].unique().tolist() == [9, 2, 5]
+
+
 def test_samples_must_answer_the_requests(measured, dataset):
     samples = of_seed(dataset, 3, "ok")
     asked = samples.table[["seed", "sample_index"]]

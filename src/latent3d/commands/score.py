@@ -129,6 +129,8 @@ def _score(file: Path, standard: _Standard, requests_file: Path | None, apart: b
     for doubt in doubts(file, samples):
         print(f"score: {doubt}", file=sys.stderr)
     sha256, flat = hash_file(file), not has_coordinates(file)
+
+    # What was asked, and what others have said of the samples: line by line the same samples.
     requests = _requests_of(file, samples, requests_file)
     energies_file, judged_file = beside(file, ENERGIES), beside(file, JUDGED)
     energies = read_energies(energies_file) if energies_file.is_file() else None
@@ -136,6 +138,8 @@ def _score(file: Path, standard: _Standard, requests_file: Path | None, apart: b
     for table, path, remedy in ((energies, energies_file, "latent3d energy"), (judged, judged_file, "latent3d judge")):
         if table is not None:
             _check_samples(table, path, requests, sha256, remedy)
+
+    # Every set by itself, with draws of its own; the ledger in the order of the file.
     sets, ledgers = [], []
     for of_set, rows in _sets(requests) if apart else [({}, np.arange(len(samples)))]:
         ledger, measures = score(
@@ -153,6 +157,7 @@ def _score(file: Path, standard: _Standard, requests_file: Path | None, apart: b
         sets.append((of_set, measures))
         ledgers.append(ledger.set_axis(rows))
     ledger = pd.concat(ledgers).sort_index() if len(ledgers) > 1 else ledgers[0]
+
     about = {"reference": _about_reference(standard.reference), "provenance": _provenance(file, sha256, standard)}
     if energies is not None:
         about["provenance"] |= {"energies_sha256": hash_file(energies_file), "energies": read_metadata(energies_file)}
@@ -161,10 +166,9 @@ def _score(file: Path, standard: _Standard, requests_file: Path | None, apart: b
 
 def _requests_of(file: Path, samples: Molecules, requests_file: Path | None) -> pd.DataFrame:
     """What the samples answer, one line each; without a file of requests, what they say themselves."""
-    index = samples.table.get("sample_index", pd.Series(range(len(samples))))
-    own = pd.DataFrame({"sample_index": index})
-    if "seed" in samples.table:
-        own["seed"] = samples.table["seed"]
+    own = samples.table[[key for key in ("sample_index", "seed") if key in samples.table]].reset_index(drop=True)
+    if "sample_index" not in own:
+        own["sample_index"] = range(len(samples))
     if requests_file is None:
         return own
     requests = pd.read_parquet(requests_file)
@@ -174,15 +178,14 @@ def _requests_of(file: Path, samples: Molecules, requests_file: Path | None) -> 
 
 
 def _sets(requests: pd.DataFrame) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Which set it is, and its rows, for every sampling seed and stratum."""
-    keys = [key for key in ("seed", "stratum") if key in requests]
-    if not keys or not len(requests):
+    """Which set it is, and its rows, for every sampling seed and stratum, in their order."""
+    kinds = {key: kind for key, kind in (("seed", int), ("stratum", str)) if key in requests}
+    if not kinds or not len(requests):
         yield {}, np.arange(len(requests))
         return
-    for values, rows in requests.groupby(keys, sort=False, dropna=False).indices.items():
-        values = values if isinstance(values, tuple) else (values,)
-        known = {key: value for key, value in zip(keys, values, strict=True) if not pd.isna(value)}
-        yield {key: value if isinstance(value, str) else int(value) for key, value in known.items()}, rows
+    for values, lines in requests.groupby(list(kinds), sort=False, dropna=False):
+        known = zip(kinds.items(), values, strict=True)
+        yield {key: kind(value) for (key, kind), value in known if not pd.isna(value)}, lines.index.to_numpy()
 
 
 def _rows(table: pd.DataFrame | None, rows: np.ndarray) -> pd.DataFrame | None:

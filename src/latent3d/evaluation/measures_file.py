@@ -44,7 +44,7 @@ def lines_of(measures: Measures, of_set: Mapping[str, Any]) -> list[dict[str, An
     lines = []
     for name in sorted(measures.values.keys() | measures.counts.keys()):
         interval = measures.intervals.get(name)
-        # A limit that a file of JSON cannot hold is infinite.
+        # A limit of None is infinite.
         low, high = (None, None) if interval is None else (float("inf") if x is None else x for x in interval)
         value, count, of = (known.get(name) for known in (measures.values, measures.counts, measures.of))
         lines.append({"quantity": name, "value": value, "low": low, "high": high, "count": count, "of": of})
