@@ -29,10 +29,10 @@ from latent3d.data.datasets.qm9 import MIRROR_VARIABLE
 from latent3d.data.molecules.bonds import with_smiles_bonds
 from latent3d.data.molecules.molecules import Molecules
 from latent3d.data.molecules.parquet import read_parquet
-from latent3d.systems.ldm3dg.motif_trees import MotifTrees, read_trees
-from latent3d.systems.ldm3dg.motifs import ROOT, Vocabulary
 from latent3d.systems.ldm3dg.settings import Topology
-from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
+from latent3d.systems.ldm3dg.topology.autoencoder import TopologicalAutoencoder
+from latent3d.systems.ldm3dg.topology.motifs import ROOT, Vocabulary
+from latent3d.systems.ldm3dg.topology.trees import MotifTrees, read_trees
 
 REPOSITORY = Path(__file__).parents[1]
 BETA = 0.1

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from latent3d.nets.gaussian import draw, kl_divergence
-from latent3d.systems.ldm3dg.motif_batches import AtomGraph, TreeBatch
-from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, MessageLSTM, TreeLSTM
-from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
+from latent3d.systems.ldm3dg.topology.autoencoder import TopologicalAutoencoder
+from latent3d.systems.ldm3dg.topology.batches import AtomGraph, TreeBatch
+from latent3d.systems.ldm3dg.topology.messages import GraphLSTM, MessageLSTM, TreeLSTM
 
 
 def loss(model: TopologicalAutoencoder, batch: TreeBatch, generator: torch.Generator, beta: float) -> torch.Tensor:

@@ -9,10 +9,10 @@ from rdkit import Chem
 
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.rdkit import canonical_smiles, sanitised
-from latent3d.systems.ldm3dg.motif_trees import read_trees
-from latent3d.systems.ldm3dg.motifs import Vocabulary
 from latent3d.systems.ldm3dg.settings import Topology
-from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
+from latent3d.systems.ldm3dg.topology.autoencoder import TopologicalAutoencoder
+from latent3d.systems.ldm3dg.topology.motifs import Vocabulary
+from latent3d.systems.ldm3dg.topology.trees import read_trees
 from latent3d.training.batches import Batches
 
 pytestmark = pytest.mark.slow

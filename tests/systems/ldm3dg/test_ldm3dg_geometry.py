@@ -14,11 +14,11 @@ from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.plan import Row
 from latent3d.systems import load_system
-from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers, with_start_coordinates
-from latent3d.systems.ldm3dg.decoder import GeometricDecoder, distance_features, random_start
-from latent3d.systems.ldm3dg.encoder import GeometricEncoder
-from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder, collapse_penalty
-from latent3d.systems.ldm3dg.graphs import AROMATIC, RADIUS, Edges, read_edge_graphs
+from latent3d.systems.ldm3dg.geometry.autoencoder import GeometricAutoencoder, collapse_penalty
+from latent3d.systems.ldm3dg.geometry.conformers import decode_conformers, encode_conformers, with_start_coordinates
+from latent3d.systems.ldm3dg.geometry.decoder import GeometricDecoder, distance_features, random_start
+from latent3d.systems.ldm3dg.geometry.encoder import GeometricEncoder
+from latent3d.systems.ldm3dg.geometry.graphs import AROMATIC, RADIUS, Edges, read_edge_graphs
 from latent3d.systems.ldm3dg.settings import Geometry
 from latent3d.training.loop import train
 

@@ -11,11 +11,11 @@ from rdkit import Chem
 from latent3d.data.molecules.molecules import from_list
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.rdkit import canonical_smiles, from_rdkit, sanitised
-from latent3d.systems.ldm3dg.motif_assembly import MAX_MOTIFS
-from latent3d.systems.ldm3dg.motif_trees import read_trees
-from latent3d.systems.ldm3dg.motifs import ROOT, Vocabulary, read_motif
 from latent3d.systems.ldm3dg.settings import Topology
-from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder, encode_trees, kl_weight
+from latent3d.systems.ldm3dg.topology.assembly import MAX_MOTIFS
+from latent3d.systems.ldm3dg.topology.autoencoder import TopologicalAutoencoder, encode_trees, kl_weight
+from latent3d.systems.ldm3dg.topology.motifs import ROOT, Vocabulary, read_motif
+from latent3d.systems.ldm3dg.topology.trees import read_trees
 
 MINI = Path(__file__).parents[3] / "resources" / "mini.parquet"
 SMILES = [

@@ -9,9 +9,9 @@ from latent3d.data.molecules.molecules import Molecule, from_list
 from latent3d.data.molecules.parquet import read_parquet
 from latent3d.data.molecules.rdkit import canonical_smiles, from_rdkit, sanitised
 from latent3d.data.molecules.sdf import read_sdf
-from latent3d.systems.ldm3dg.motif_assembly import replay
-from latent3d.systems.ldm3dg.motif_trees import read_trees
-from latent3d.systems.ldm3dg.motifs import ROOT, NotExpressible, Vocabulary, read_tree
+from latent3d.systems.ldm3dg.topology.assembly import replay
+from latent3d.systems.ldm3dg.topology.motifs import ROOT, NotExpressible, Vocabulary, read_tree
+from latent3d.systems.ldm3dg.topology.trees import read_trees
 
 MINI = Path(__file__).parents[3] / "resources" / "mini.parquet"
 

@@ -10,12 +10,12 @@ from latent3d.base.run import Run
 from latent3d.data.molecules.molecules import Molecules, from_list
 from latent3d.data.molecules.status import coordinate_status
 from latent3d.systems import Encoded, Latents, Parts
-from latent3d.systems.ldm3dg.conformers import decode_conformers, encode_conformers
-from latent3d.systems.ldm3dg.decoder import random_start
-from latent3d.systems.ldm3dg.graphs import read_edge_graphs
+from latent3d.systems.ldm3dg.geometry.conformers import decode_conformers, encode_conformers
+from latent3d.systems.ldm3dg.geometry.decoder import random_start
+from latent3d.systems.ldm3dg.geometry.graphs import read_edge_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_topology
-from latent3d.systems.ldm3dg.motif_trees import read_trees
-from latent3d.systems.ldm3dg.topology import encode_trees
+from latent3d.systems.ldm3dg.topology.autoencoder import encode_trees
+from latent3d.systems.ldm3dg.topology.trees import read_trees
 from latent3d.systems.symmetry import relative_change
 
 

@@ -10,15 +10,15 @@ from latent3d.base.run import Run
 from latent3d.base.settings import Settings
 from latent3d.data.molecules.molecules import Molecules
 from latent3d.systems import Parts
-from latent3d.systems.ldm3dg.conformers import encode_conformers
-from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
-from latent3d.systems.ldm3dg.graphs import read_edge_graphs
+from latent3d.systems.ldm3dg.geometry.autoencoder import GeometricAutoencoder
+from latent3d.systems.ldm3dg.geometry.conformers import encode_conformers
+from latent3d.systems.ldm3dg.geometry.graphs import read_edge_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_topology
-from latent3d.systems.ldm3dg.motif_trees import read_trees
-from latent3d.systems.ldm3dg.motifs import Vocabulary
 from latent3d.systems.ldm3dg.prior import CodeDiffusion
 from latent3d.systems.ldm3dg.settings import Diffusion, Geometry, Topology
-from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder, encode_trees, kl_weight
+from latent3d.systems.ldm3dg.topology.autoencoder import TopologicalAutoencoder, encode_trees, kl_weight
+from latent3d.systems.ldm3dg.topology.motifs import Vocabulary
+from latent3d.systems.ldm3dg.topology.trees import read_trees
 from latent3d.training.loop import Losses, TrainingResult, train
 
 Fitted = tuple[TrainingResult, dict[str, Any]]

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
-from latent3d.systems.ldm3dg.motifs import Vocabulary
+from latent3d.systems.ldm3dg.geometry.autoencoder import GeometricAutoencoder
 from latent3d.systems.ldm3dg.prior import CodeDiffusion
 from latent3d.systems.ldm3dg.settings import Topology
-from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
+from latent3d.systems.ldm3dg.topology.autoencoder import TopologicalAutoencoder
+from latent3d.systems.ldm3dg.topology.motifs import Vocabulary
 from latent3d.systems.loading import load_network
 
 

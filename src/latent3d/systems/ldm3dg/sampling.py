@@ -12,14 +12,14 @@ from latent3d.data.molecules.status import coordinate_status
 from latent3d.diffusion.streams import Streams
 from latent3d.systems import Context, Generate, Parts
 from latent3d.systems.chunks import in_chunks
-from latent3d.systems.ldm3dg.conformers import decode_conformers, with_start_coordinates
-from latent3d.systems.ldm3dg.decoder import random_start
-from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
-from latent3d.systems.ldm3dg.graphs import read_edge_graphs
+from latent3d.systems.ldm3dg.geometry.autoencoder import GeometricAutoencoder
+from latent3d.systems.ldm3dg.geometry.conformers import decode_conformers, with_start_coordinates
+from latent3d.systems.ldm3dg.geometry.decoder import random_start
+from latent3d.systems.ldm3dg.geometry.graphs import read_edge_graphs
 from latent3d.systems.ldm3dg.models import load_geometry, load_prior, load_topology
 from latent3d.systems.ldm3dg.prior import CodeDiffusion
 from latent3d.systems.ldm3dg.settings import Sampling
-from latent3d.systems.ldm3dg.topology import TopologicalAutoencoder
+from latent3d.systems.ldm3dg.topology.autoencoder import TopologicalAutoencoder
 
 
 def generator(parts: Parts, settings: Sampling, context: Context, run: Run) -> Generate:

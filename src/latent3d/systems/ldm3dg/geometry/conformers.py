@@ -9,8 +9,8 @@ from rdkit.Chem import rdDepictor
 from latent3d.data.molecules.embedding import embed
 from latent3d.data.molecules.molecules import Molecule
 from latent3d.data.molecules.rdkit import sanitised
-from latent3d.systems.ldm3dg.geometry import GeometricAutoencoder
-from latent3d.systems.ldm3dg.graphs import EdgeGraphs
+from latent3d.systems.ldm3dg.geometry.autoencoder import GeometricAutoencoder
+from latent3d.systems.ldm3dg.geometry.graphs import EdgeGraphs
 
 BATCH = 100  # molecules encoded or decoded together
 

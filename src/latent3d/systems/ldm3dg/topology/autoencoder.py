@@ -10,13 +10,13 @@ from torch import nn
 from latent3d.data.molecules.molecules import Molecule
 from latent3d.nets.gaussian import draw, kl_divergence
 from latent3d.nets.self_supervision import SelfSupervision, View
-from latent3d.systems.ldm3dg.motif_batches import TreeBatch
-from latent3d.systems.ldm3dg.motif_decoder import MotifDecoder
-from latent3d.systems.ldm3dg.motif_decoding import decode
-from latent3d.systems.ldm3dg.motif_encoder import MotifEncoder
-from latent3d.systems.ldm3dg.motif_trees import MotifTrees
-from latent3d.systems.ldm3dg.motifs import Vocabulary
 from latent3d.systems.ldm3dg.settings import Topology
+from latent3d.systems.ldm3dg.topology.batches import TreeBatch
+from latent3d.systems.ldm3dg.topology.decoder import MotifDecoder
+from latent3d.systems.ldm3dg.topology.decoding import decode
+from latent3d.systems.ldm3dg.topology.encoder import MotifEncoder
+from latent3d.systems.ldm3dg.topology.motifs import Vocabulary
+from latent3d.systems.ldm3dg.topology.trees import MotifTrees
 
 _DECODED_AT_ONCE = 500
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from latent3d.data.records import gather
-from latent3d.systems.ldm3dg.motifs import Tables
+from latent3d.systems.ldm3dg.topology.motifs import Tables
 
 MAX_SITE = 40
 """Atoms of a motif that a network tells apart by their place; those further on share the last class."""

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.systems.ldm3dg.motif_batches import MAX_SITE, TreeBatch, UsedPairs
-from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, TreeLSTM, children_sum, earlier_sum
-from latent3d.systems.ldm3dg.motifs import MAX_STEPS, Vocabulary
 from latent3d.systems.ldm3dg.settings import Topology
+from latent3d.systems.ldm3dg.topology.batches import MAX_SITE, TreeBatch, UsedPairs
+from latent3d.systems.ldm3dg.topology.messages import GraphLSTM, TreeLSTM, children_sum, earlier_sum
+from latent3d.systems.ldm3dg.topology.motifs import MAX_STEPS, Vocabulary
 
 MAX_FREE = 9
 MOTIF_DEPTH = 3

@@ -4,7 +4,7 @@ import numpy as np
 
 from latent3d.data.molecules.molecules import Molecule
 from latent3d.graphs.molecular_graphs import with_hydrogens
-from latent3d.systems.ldm3dg.motifs import MAX_STEPS, ROOT, MotifTree, Vocabulary
+from latent3d.systems.ldm3dg.topology.motifs import MAX_STEPS, ROOT, MotifTree, Vocabulary
 
 MAX_MOTIFS = MAX_STEPS // 2 + 1
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from latent3d.nets.self_supervision import View
-from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, EdgeBatch, Edges, segment_mean
-from latent3d.systems.ldm3dg.joint import JointLinear
+from latent3d.systems.ldm3dg.geometry.graphs import MAX_NUMBER, EdgeBatch, Edges, segment_mean
+from latent3d.systems.ldm3dg.geometry.joint import JointLinear
 from latent3d.systems.ldm3dg.settings import Geometry
 
 

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latent3d.systems.ldm3dg.graphs import KINDS, MAX_CHARGE, MAX_NUMBER, EdgeBatch, Edges, segment_mean
-from latent3d.systems.ldm3dg.joint import MLP, DropRows, JointLinear
+from latent3d.systems.ldm3dg.geometry.graphs import KINDS, MAX_CHARGE, MAX_NUMBER, EdgeBatch, Edges, segment_mean
+from latent3d.systems.ldm3dg.geometry.joint import MLP, DropRows, JointLinear
 from latent3d.systems.ldm3dg.settings import Geometry
 
 DISTANCE_FEATURES = 16

@@ -8,9 +8,9 @@ from torch import nn
 
 from latent3d.nets.alignment import aligned_square_error
 from latent3d.nets.self_supervision import SelfSupervision
-from latent3d.systems.ldm3dg.decoder import GeometricDecoder, random_start
-from latent3d.systems.ldm3dg.encoder import GeometricEncoder
-from latent3d.systems.ldm3dg.graphs import MAX_NUMBER, EdgeBatch
+from latent3d.systems.ldm3dg.geometry.decoder import GeometricDecoder, random_start
+from latent3d.systems.ldm3dg.geometry.encoder import GeometricEncoder
+from latent3d.systems.ldm3dg.geometry.graphs import MAX_NUMBER, EdgeBatch
 from latent3d.systems.ldm3dg.settings import Geometry
 
 

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from latent3d.systems.ldm3dg.motif_batches import TreeBatch
-from latent3d.systems.ldm3dg.motif_messages import GraphLSTM, TreeLSTM, children_sum
 from latent3d.systems.ldm3dg.settings import Topology
+from latent3d.systems.ldm3dg.topology.batches import TreeBatch
+from latent3d.systems.ldm3dg.topology.messages import GraphLSTM, TreeLSTM, children_sum
 
 MAX_HYDROGENS = 9
 

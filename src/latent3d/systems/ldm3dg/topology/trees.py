@@ -8,9 +8,9 @@ import torch
 
 from latent3d.data.molecules.molecules import Molecules
 from latent3d.data.records import gather
-from latent3d.systems.ldm3dg.motif_assembly import replay
-from latent3d.systems.ldm3dg.motif_batches import TreeBatch, both_ways, rounds_of, to_device, used_pairs
-from latent3d.systems.ldm3dg.motifs import AROMATIC, MotifTree, NotExpressible, Vocabulary, each_tree
+from latent3d.systems.ldm3dg.topology.assembly import replay
+from latent3d.systems.ldm3dg.topology.batches import TreeBatch, both_ways, rounds_of, to_device, used_pairs
+from latent3d.systems.ldm3dg.topology.motifs import AROMATIC, MotifTree, NotExpressible, Vocabulary, each_tree
 
 _REPLAYED_AT_ONCE = 500  # molecules
 

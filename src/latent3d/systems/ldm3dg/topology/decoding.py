@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from latent3d.systems.ldm3dg.motif_assembly import MAX_MOTIFS, Assembly
-from latent3d.systems.ldm3dg.motif_batches import to_device, used_pairs
-from latent3d.systems.ldm3dg.motif_decoder import KnownPairs, MotifDecoder
-from latent3d.systems.ldm3dg.motif_messages import TreeLSTM
-from latent3d.systems.ldm3dg.motifs import MAX_STEPS, Vocabulary
+from latent3d.systems.ldm3dg.topology.assembly import MAX_MOTIFS, Assembly
+from latent3d.systems.ldm3dg.topology.batches import to_device, used_pairs
+from latent3d.systems.ldm3dg.topology.decoder import KnownPairs, MotifDecoder
+from latent3d.systems.ldm3dg.topology.messages import TreeLSTM
+from latent3d.systems.ldm3dg.topology.motifs import MAX_STEPS, Vocabulary
 
 
 class _Path:

@@ -9,7 +9,7 @@ gate], 2 H numbers: then all that a node passes on is a sum over edges, and leav
 import torch
 from torch import nn
 
-from latent3d.systems.ldm3dg.motif_batches import MAX_SITE, AtomGraph, TreeBatch
+from latent3d.systems.ldm3dg.topology.batches import MAX_SITE, AtomGraph, TreeBatch
 
 BOND_KINDS = 5
 MAX_ORDER = 20  # later children share the last class

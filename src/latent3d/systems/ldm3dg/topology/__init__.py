@@ -1,0 +1,1 @@
+"""Graphs to z_2d and back: trees of motifs."""
