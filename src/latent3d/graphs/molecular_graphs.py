@@ -180,12 +180,12 @@ def order_hydrogens(graph: Graph, positions: np.ndarray) -> np.ndarray:
         graph: graph in canonical order.
         positions: [N, 3] angstrom, in the order of `graph`.
     """
-    order, orders = np.arange(len(graph)), graph.orders
-    for parent in range(graph.heavy):
-        siblings = np.flatnonzero((graph.parents == parent) & (graph.ordinals > 0))
+    order, orders, n = np.arange(len(graph)), graph.orders, graph.heavy
+    borne = np.bincount(graph.parents[n:], minlength=n)
+    for parent, siblings in enumerate(np.split(order[n:].copy(), np.cumsum(borne)[:-1])):
         if len(siblings) < 2:
             continue
-        heavy = np.flatnonzero(orders[parent, : graph.heavy])
+        heavy = np.flatnonzero(orders[parent, :n])
         if len(heavy) == 0:
             # CH4, NH3, H2O: only the handedness of the labels is left to fix.
             v = positions[siblings] - positions[parent]

@@ -9,6 +9,7 @@ from latent3d.base.run import Run
 from latent3d.diffusion.latent_diffusion import LatentDiffusion
 from latent3d.nets.dit import SlotTransformer
 from latent3d.nets.mlp import ResidualMLP
+from latent3d.training.batches import pairs_at_once
 from latent3d.training.loop import Losses, TrainingResult, train
 from latent3d.training.settings import LatentDiffusionSettings, SlotDiffusionSettings
 
@@ -46,5 +47,7 @@ def fit_latents(
         batch = latents[rows, which.to(run.device)]
         return model(batch, None if condition is None else condition[rows], generator)
 
-    result = train(stage, model, np.ones(len(latents)), loss, settings, run)
-    return result, sizes
+    # Attention sees pairs of slots.
+    tokens = np.full(len(latents), slots if isinstance(model.denoiser.network, SlotTransformer) else 1)
+    bound = pairs_at_once(tokens, settings.batch_size, run.device)
+    return train(stage, model, tokens, loss, settings, run, bound), sizes
