@@ -5,7 +5,7 @@ import torch
 
 PAIRS_AT_ONCE = {"cpu": 2**18, "cuda": 2**20}
 """Pairs of atoms, or of slots, that autoencoders and diffusions of latents are trained on at once: up to 1.5 GB and
-6 GB with the largest networks. Of QM9, batches of all presets but `default` on a processor have fewer."""
+6 GB with the largest networks. QM9 has smaller batches in all presets but `default` on a processor."""
 
 
 def pairs_at_once(sizes: np.ndarray, batch_size: int, device: str) -> int | None:
