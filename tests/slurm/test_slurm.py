@@ -85,7 +85,9 @@ def test_training_cancelled_on_a_drained_node_then_killed_continues(run):
     saved = re.search(r"topology: saved at step (\d+) of", run.submission_log(cancelled)).group(1)
     assert f"resumed at step {saved} of" in run.submission_log(killed)
     assert f"resumed at step {saved} of" in run.log("topology")
-    assert list((run.folder / "checkpoints").iterdir()) == []
+    # Nothing of a finished training stays; finished chunks of samples and energies do.
+    kept = {path.name.split("-")[0] for path in (run.folder / "checkpoints").iterdir()}
+    assert kept == {"sample", "energy"}
 
 
 def test_jobs_with_a_gpu_go_to_its_partition_and_the_others_do_not(run):
