@@ -16,24 +16,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import numpy as np
-import pandas as pd
-
 from latent3d.base.errors import UserError
-from latent3d.base.run import Run
 from latent3d.base.settings import Settings
 from latent3d.base.validation import suggest
-from latent3d.data.molecules.molecules import Molecule, Molecules
 
-if TYPE_CHECKING:  # the plan of an experiment reads names here and never imports torch
+if TYPE_CHECKING:  # the plan of an experiment reads names here: it must start fast, and never imports torch
+    import numpy as np
+    import pandas as pd
     import torch
 
+    from latent3d.base.run import Run
+    from latent3d.data.molecules.molecules import Molecule, Molecules
     from latent3d.training.loop import TrainingResult
 
 Parts = Mapping[str, Path]
 """Weights files by stage."""
 
-Generate = Callable[[pd.DataFrame], Molecules]
+Generate = Callable[["pd.DataFrame"], "Molecules"]
 """Requests to records: one record per request, in order.
 
 Requests have the columns `seed`, `sample_index`, and those of the task's conditions. Records have the columns
