@@ -101,9 +101,7 @@ def _reconstruct(
     stages = system_defaults(system).uses.encode
     if not stages:
         raise UserError(f"System {system!r} has no autoencoder; reconstruct systems whose defaults.yaml says so.")
-    files = named_files(weights)
-    check_weights(f"reconstruction by system {system!r}", files, stages)
-    check_origin(files, system, data)
+    files = _codec_weights("reconstruction", system, stages, weights, data)
     evaluate_autoencoder(system, files, data, Run(0, out.parent, resolve_device(device)), out)
 
 
@@ -122,10 +120,16 @@ def _interpolate(
     stages = system_defaults(system).uses.interpolate
     if not stages:
         raise UserError(f"System {system!r} cannot interpolate; take systems whose defaults.yaml says so.")
-    files = named_files(weights)
-    check_weights(f"interpolation by system {system!r}", files, stages)
-    check_origin(files, system, data)
+    files = _codec_weights("interpolation", system, stages, weights, data)
     write_interpolation(system, files, data, Run(0, out.parent, resolve_device(device)), out)
+
+
+def _codec_weights(what: str, system: str, stages: list[str], weights: list[str], data: Path) -> dict[str, Path]:
+    """The weights files of the stages that encode and decode, checked."""
+    files = named_files(weights)
+    check_weights(f"{what} by system {system!r}", files, stages)
+    check_origin(files, system, data)
+    return files
 
 
 @app.command("release")
